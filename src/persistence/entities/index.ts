@@ -1,0 +1,2 @@
+/** Every entity, for TypeORM. */
+export const entities: (new () => object)[] = [];

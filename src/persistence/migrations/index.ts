@@ -1,0 +1,4 @@
+import { Spine1763740800000 } from './0001-spine.js';
+
+/** Every migration, oldest first. Listed by hand so that a build cannot miss one. */
+export const migrations = [Spine1763740800000];

@@ -1,0 +1,69 @@
+import type { Logger } from './logger.js';
+import { messageOf } from './errors.js';
+
+export interface Loop {
+  readonly name: string;
+  /** Longest time between two rounds, in milliseconds. A tick makes the loop true; {@link LoopRunner.wake} makes it fast. */
+  readonly tickMs: number;
+  /** One round. Everything it starts is awaited before it returns. A throw is logged and the next tick tries again. */
+  runOnce(signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * Runs one loop: notification, tick or shutdown, then a round. Rounds never overlap; a wake that comes during a round
+ * causes one more round after it, so no wake is lost.
+ */
+export class LoopRunner {
+  private readonly stopping = new AbortController();
+  private wanted = true;
+  private rouse: (() => void) | undefined;
+  private finished: Promise<void> | undefined;
+
+  constructor(
+    private readonly loop: Loop,
+    private readonly log: Logger,
+  ) {}
+
+  start(): void {
+    this.finished ??= this.run();
+  }
+
+  /** Asks for a round soon. Cheap, callable from anywhere, never throws. */
+  wake(): void {
+    this.wanted = true;
+    this.rouse?.();
+  }
+
+  /** Stops after the round that is running; resolves when it is over. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    this.rouse?.();
+    await this.finished;
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      if (!this.wanted) await this.sleep();
+      if (signal.aborted) return;
+      this.wanted = false;
+      try {
+        await this.loop.runOnce(signal);
+      } catch (error) {
+        if (!signal.aborted) this.log.warn({ loop: this.loop.name, error: messageOf(error) }, 'loop round failed');
+      }
+    }
+  }
+
+  private sleep(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.rouse = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, this.loop.tickMs);
+      this.rouse = done;
+    });
+  }
+}

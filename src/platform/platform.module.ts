@@ -1,0 +1,19 @@
+import { Global, Module, type DynamicModule } from '@nestjs/common';
+import type { Clock } from './clock.js';
+import type { Logger } from './logger.js';
+import { Settings } from './settings.js';
+import { CLOCK, LOGGER } from './tokens.js';
+
+/** The only global module: settings, logger and clock for every room. */
+@Global()
+@Module({})
+export class PlatformModule {
+  static with(settings: Settings, log: Logger, clock: Clock): DynamicModule {
+    const providers = [
+      { provide: Settings, useValue: settings },
+      { provide: LOGGER, useValue: log },
+      { provide: CLOCK, useValue: clock },
+    ];
+    return { module: PlatformModule, providers, exports: providers };
+  }
+}

@@ -1,0 +1,67 @@
+import type { z } from 'zod';
+import type { MetadataField, Version } from '../model/index.js';
+
+export type { MetadataField, Version } from '../model/index.js';
+export { parseDurationMs } from '../model/index.js';
+
+/**
+ * A resource type that the server itself can check, get and put, without a container. Concourse's protocol in three
+ * functions. Types live in `resource-types/<name>/` and import nothing of ours but this file.
+ *
+ * - `check` returns versions oldest first, beginning with `version` if that still exists; nothing found is an empty list.
+ * - `get` fills the empty folder `dir`; the same version gives the same files. It may be repeated after a crash.
+ * - `put` may be repeated after a crash in the middle of it: it must then give the same version or fail clearly.
+ * - A thrown {@link ResourceFailure} means "the resource said no" (step failed); anything else is an error of ours (errored).
+ * - All must stop soon when `signal` aborts, and leave no process behind.
+ */
+export interface ResourceType<Source = unknown, GetParams = unknown, PutParams = unknown> {
+  readonly name: string;
+  readonly schema: {
+    readonly source: z.ZodType<Source>;
+    readonly getParams: z.ZodType<GetParams>;
+    readonly putParams: z.ZodType<PutParams>;
+  };
+  /** Each resource keeps a history of its own even when equal sources could share one. */
+  readonly uniqueHistory?: boolean;
+  /** What limits of concurrent checks count by, for example the host of a URI; undefined: no limit. */
+  hostOf?(source: Source): string | undefined;
+  check(context: CheckContext, request: { readonly source: Source; readonly version?: Version }): Promise<readonly Version[]>;
+  get(
+    context: StepContext,
+    request: { readonly source: Source; readonly params: GetParams; readonly version: Version; readonly dir: string },
+  ): Promise<FetchResult>;
+  put(
+    context: StepContext,
+    request: { readonly source: Source; readonly params: PutParams; readonly dir: string },
+  ): Promise<FetchResult>;
+}
+
+export interface FetchResult {
+  readonly version: Version;
+  readonly metadata: readonly MetadataField[];
+}
+
+export interface CheckContext {
+  readonly signal: AbortSignal;
+  /** A folder for this source alone, kept between checks; may be emptied at any time between them. */
+  readonly cacheDir: string;
+  /** Appends to the live log. */
+  log(text: string): void;
+  now(): Date;
+}
+
+export interface StepContext extends CheckContext {
+  /** Build metadata as Concourse gives it to resources: `BUILD_ID`, `BUILD_JOB_NAME`, … */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The resource answered, and the answer is no. The message goes to the build's log. */
+export class ResourceFailure extends Error {
+  override readonly name = 'ResourceFailure';
+  constructor(
+    message: string,
+    readonly exitStatus = 1,
+  ) {
+    super(message);
+  }
+}

@@ -1,0 +1,117 @@
+import type { Readable } from 'node:stream';
+
+/**
+ * The port to wherever steps run. The life of a step:
+ *
+ * 1. The engine writes the handle into the journal, then calls {@link Runtime.start}. Handles are deterministic, so after
+ *    a crash the same start is asked again and finds what is already there.
+ * 2. {@link Runtime.logs} is followed from the last stored cursor until the process is over.
+ * 3. {@link Runtime.inspect} tells the exit; {@link Runtime.sealOutput} turns each output into an artifact, after failure too.
+ * 4. {@link Runtime.remove} forgets the step once logs and outputs are stored.
+ *
+ * Every method may be called from a new server that has never seen the step. All are safe to call at the same time for
+ * different handles; calls for one handle come one after the other. The scheduler never sees a physical volume: artifacts
+ * are immutable and every mount is a private writable view.
+ */
+export interface Runtime {
+  readonly kind: 'process' | 'docker' | 'kubernetes' | 'dummy';
+  capabilities(): Promise<Capabilities>;
+  /** Idempotent by handle; returns when the step is accepted, not when it ends. */
+  start(spec: StepSpec): Promise<void>;
+  inspect(handle: Handle): Promise<StepState>;
+  /** Steps of this runtime with all of the labels: for garbage collection and re-adoption. */
+  list(labels: Readonly<Record<string, string>>): Promise<readonly ListedStep[]>;
+  /**
+   * Output from the cursor on (null: from the start), in order, each byte once per call, ending only when the process is
+   * over and everything was read. The cursor of a chunk stands after its last byte.
+   */
+  logs(handle: Handle, from: string | null, signal: AbortSignal): AsyncIterable<LogChunk>;
+  /** Resolves when the step is no longer pending or running; rejects when `signal` aborts. */
+  wait(handle: Handle, signal: AbortSignal): Promise<StepState>;
+  /** Captured standard output of a step with `stdoutTo: 'result'`. @throws when it is larger than the runtime's cap (4 MiB). */
+  result(handle: Handle): Promise<Uint8Array>;
+  /** Reaches the whole process tree. No error when it is gone. */
+  signal(handle: Handle, signal: 'INT' | 'TERM' | 'KILL'): Promise<void>;
+  /** After exit, also after failure. Idempotent: the same handle and output give the same artifact. */
+  sealOutput(handle: Handle, output: string): Promise<ArtifactRef>;
+  /** Idempotent. Logs and outputs must be stored before. */
+  remove(handle: Handle): Promise<void>;
+}
+
+/** Immutable trees of files that steps hand to each other. */
+export interface ArtifactStore {
+  /** Makes an artifact from what `fill` writes into an empty folder; nothing is kept when `fill` throws. Idempotent by id. */
+  create(id: string, fill: (dir: string) => Promise<void>): Promise<ArtifactRef>;
+  /** A private writable copy of the artifact at `dir`, which must not exist. */
+  copyTo(ref: ArtifactRef, dir: string): Promise<void>;
+  /** One file of the artifact. @throws UserError `file-not-found` naming artifact and path; paths cannot leave the artifact. */
+  readFile(ref: ArtifactRef, path: string): Promise<Buffer>;
+  exists(ref: ArtifactRef): Promise<boolean>;
+  /** As a tar stream. */
+  read(ref: ArtifactRef): Promise<Readable>;
+  remove(ref: ArtifactRef): Promise<void>;
+  list(): Promise<readonly { readonly ref: ArtifactRef; readonly createdAt: Date }[]>;
+}
+
+/** Deterministic name of a step's process: `b<build>-s<step>`, `[a-z0-9-]{1,63}`. */
+export type Handle = string;
+
+export interface ArtifactRef {
+  readonly id: string;
+}
+
+export interface Capabilities {
+  /** One line for people: what runs where, and how well it is isolated. */
+  readonly description: string;
+  readonly images: boolean;
+  readonly isolation: 'none' | 'process-group' | 'namespaces' | 'container';
+  readonly platforms: readonly string[];
+}
+
+export interface Mount {
+  /** Absolute, or relative to the step's working folder. */
+  readonly path: string;
+  readonly source:
+    | { readonly artifact: ArtifactRef }
+    | { readonly output: string }
+    | { readonly cache: string }
+    | { readonly file: Uint8Array; readonly mode?: number };
+}
+
+export interface StepSpec {
+  readonly handle: Handle;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly argv: readonly string[];
+  /** The whole environment: nothing is inherited from the server. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Relative to the working folder. */
+  readonly dir?: string;
+  readonly user?: string;
+  readonly mounts: readonly Mount[];
+  readonly stdin?: Uint8Array;
+  /** `result`: standard output is the step's answer and not part of the log. */
+  readonly stdoutTo: 'log' | 'result';
+}
+
+/** `lost`: it was running and is gone without an exit status: never the same as an exit. */
+export type StepPhase = 'absent' | 'pending' | 'running' | 'exited' | 'lost';
+
+export interface StepState {
+  readonly handle: Handle;
+  readonly phase: StepPhase;
+  /** In words, for `lost` and for an exit that was not the process's own doing. */
+  readonly reason?: string;
+  readonly exit?: { readonly code: number; readonly signal?: string };
+}
+
+export interface ListedStep extends StepState {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly createdAt: Date;
+}
+
+export interface LogChunk {
+  readonly stream: 'stdout' | 'stderr';
+  readonly data: Uint8Array;
+  /** Opaque; survives a restart of the server. */
+  readonly cursor: string;
+}
