@@ -1,0 +1,80 @@
+/**
+ * Kills the server with SIGKILL at random moments while five pipelines run, then checks what must hold afterwards.
+ * `npm run test:torture -- --kills 50 --seed 7`. The seed fixes the moments; what the server does in between is real.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { startEmbeddedPostgres } from '../../src/persistence/embedded/index.js';
+import { GitRepository } from '../support/git-repository.js';
+import { ServerProcess } from '../support/server-process.js';
+import { seededRandom } from '../support/seeded-random.js';
+import { checkInvariants, installWitnesses, leftOverProcesses } from './invariants.js';
+import { LINES_PER_TASK, PIPELINES } from './pipelines.js';
+
+const { values } = parseArgs({
+  options: { kills: { type: 'string', default: '50' }, seed: { type: 'string', default: '1' } },
+});
+const kills = Number(values.kills);
+const seed = Number(values.seed);
+const random = seededRandom(seed);
+const between = (low: number, high: number): number => Math.round(low + random() * (high - low));
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+const base = mkdtempSync(path.join(os.tmpdir(), 'weir-torture-'));
+const ledger = path.join(base, 'ledger');
+const postgres = await startEmbeddedPostgres(path.join(base, 'pg'));
+const repository = await GitRepository.create(path.join(base, 'app'));
+await repository.commit('first');
+const server = new ServerProcess({
+  dataDir: path.join(base, 'data'),
+  env: { WEIR_DATABASE_URL: postgres.url, WEIR_CHECK_INTERVAL: '1s' },
+});
+
+console.log(`torture: ${kills} kills, seed ${seed}, ${PIPELINES.length} pipelines, ${LINES_PER_TASK} lines a task`);
+let failures = 0;
+try {
+  await server.start();
+  const { db, ...witnesses } = await installWitnesses(postgres.url);
+  for (const { name, yaml } of PIPELINES) {
+    await server.request(
+      'PUT',
+      `/api/v1/teams/main/pipelines/${name}/config`,
+      yaml(repository.path, ledger),
+      'application/x-yaml',
+    );
+    await server.request('PUT', `/api/v1/teams/main/pipelines/${name}/unpause`);
+  }
+  for (let kill = 1; kill <= kills; kill++) {
+    if (random() < 0.7) await repository.commit(`commit ${kill}`);
+    await sleep(between(20, 2_500));
+    await server.kill();
+    if (random() < 0.3) await sleep(between(10, 800));
+    // Now and then the next kill hits a server that is still starting.
+    await (random() < 0.15 ? server.spawn() : server.start());
+    if (kill % 10 === 0) console.log(`  ${kill} kills, ${await witnesses.countBuilds()} builds`);
+  }
+  await server.start();
+  for (const { name } of PIPELINES)
+    await server.request('PUT', `/api/v1/teams/main/pipelines/${name}/pause`, { reason: 'end of the torture' });
+  await witnesses.untilNothingRuns(120_000);
+  const report = [...(await checkInvariants(db, ledger)), await leftOverProcesses(path.join(base, 'data'))];
+  for (const { invariant, violations, seen } of report) {
+    if (violations.length > 0) failures++;
+    console.log(`${violations.length === 0 ? 'ok  ' : 'FAIL'} ${invariant} (${seen})`);
+    for (const violation of violations.slice(0, 5)) console.log(`     ${violation}`);
+  }
+  await db.close();
+} catch (error) {
+  failures++;
+  console.error(error);
+  console.error(server.output.slice(-3_000));
+} finally {
+  await server.stop();
+  await postgres.stop();
+  if (failures === 0) rmSync(base, { recursive: true, force: true });
+  else console.error(`kept for a look: ${base}`);
+}
+console.log(failures === 0 ? 'torture: all invariants hold' : `torture: ${failures} invariants broken`);
+process.exit(failures === 0 ? 0 : 1);
