@@ -4,3 +4,7 @@ export * from './notify.js';
 export * from './repositories/build-events.js';
 export * from './repositories/schedule-requests.js';
 export * from './repositories/versions.js';
+export * from './repositories/login-attempts.js';
+export * from './repositories/teams.js';
+export * from './repositories/tokens.js';
+export * from './repositories/users.js';

@@ -37,6 +37,13 @@ const STATEMENTS = [
     created_at timestamptz not null default now(),
     expires_at timestamptz not null
   )`,
+  // Slows down guessing. Keys are a bounded set of digests, not names: see repositories/login-attempts.ts.
+  `create table login_attempts (
+    key text primary key,
+    failures integer not null,
+    failed_at timestamptz not null,
+    not_before timestamptz not null
+  )`,
 
   // Where pipelines come from.
   `create table pipeline_sources (
