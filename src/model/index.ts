@@ -1,3 +1,4 @@
+export * from './build.js';
 export * from './duration.js';
 export * from './events.js';
 export * from './ids.js';
@@ -5,3 +6,6 @@ export * from './pipeline-config.js';
 export * from './plan.js';
 export * from './status.js';
 export * from './version.js';
+export * from './near-name.js';
+export * from './page.js';
+export * from './reasons.js';

@@ -1,6 +1,21 @@
-/** Everything an operator can set; see `weir serve --help`. Provided to every room by the platform module. */
+import path from 'node:path';
+import { didYouMean, parseDurationMs } from '../model/index.js';
+import { UserError } from './errors.js';
+
+/** A pipeline source asked for at the start: `--source name=uri[#branch[:glob]]`. */
+export interface SourceSetting {
+  readonly name: string;
+  readonly uri: string;
+  readonly branch?: string;
+  /** Which files of the repository are pipelines. */
+  readonly glob?: string;
+}
+
+/** Everything an operator can set; see `npm start -- --help`. Provided to every room by the platform module. */
 export class Settings {
+  /** Absolute. */
   readonly dataDir: string = '';
+  /** Empty: PostgreSQL runs embedded in the data folder. */
   readonly databaseUrl: string = '';
   readonly bindAddress: string = '127.0.0.1';
   readonly port: number = 8080;
@@ -16,8 +31,301 @@ export class Settings {
   /** At most this many checks at once towards one host. */
   readonly checksPerHost: number = 4;
   readonly maxConcurrentChecks: number = 32;
+  /** Which runtime runs steps. */
+  readonly runtime: string = 'host';
+  /** Make the example on the first start of a data folder. */
+  readonly hasExample: boolean = true;
+  readonly sources: readonly SourceSetting[] = [];
 
   constructor(values: Partial<Settings>) {
     Object.assign(this, values);
   }
+}
+
+/** A flag or variable that cannot be understood; the message names it, the value and what is expected. */
+export class SettingError extends UserError {
+  constructor(message: string) {
+    super('bad-setting', message);
+  }
+}
+
+/** One line of the settings table. Flag and variable follow from the name: `check-interval` is also `WEIR_CHECK_INTERVAL`. */
+interface Definition {
+  readonly name: string;
+  readonly field: keyof Settings;
+  /** What stands for the value in the help; absent for a switch, which takes none. */
+  readonly value?: string;
+  readonly defaultText?: string;
+  readonly help: string;
+  readonly isRepeatable?: boolean;
+  /** What a good value is, in words, for the error. */
+  readonly expects: string;
+  /** @returns undefined when the text is no good value. */
+  readonly parse: (text: string) => unknown;
+}
+
+const RUNTIMES = ['host'];
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
+
+const DEFINITIONS: readonly Definition[] = [
+  {
+    name: 'port',
+    field: 'port',
+    value: 'number',
+    defaultText: '8080',
+    help: 'port of the web server; 0 takes a free one',
+    ...wholeNumber(0, 65_535),
+  },
+  {
+    name: 'bind',
+    field: 'bindAddress',
+    value: 'address',
+    defaultText: '127.0.0.1',
+    help: 'address to listen on; 0.0.0.0 is every one',
+    ...text('an address'),
+  },
+  {
+    name: 'data-dir',
+    field: 'dataDir',
+    value: 'folder',
+    defaultText: '.weir',
+    help: 'where everything is kept',
+    ...text('a folder', (given) => path.resolve(given)),
+  },
+  {
+    name: 'database-url',
+    field: 'databaseUrl',
+    value: 'url',
+    help: 'use this PostgreSQL (15 or newer) instead of the embedded one; also DATABASE_URL',
+    ...url('postgres:', 'postgresql:'),
+  },
+  {
+    name: 'external-url',
+    field: 'externalUrl',
+    value: 'url',
+    help: 'where people reach this server, for links',
+    ...url('http:', 'https:'),
+  },
+  {
+    name: 'log-level',
+    field: 'logLevel',
+    value: 'level',
+    defaultText: 'warn',
+    help: LOG_LEVELS.join(', '),
+    ...oneOf(LOG_LEVELS),
+  },
+  {
+    name: 'no-example',
+    field: 'hasExample',
+    help: 'start empty: do not make the example',
+    expects: 'true or false',
+    parse: negatedSwitch,
+  },
+  {
+    name: 'check-interval',
+    field: 'checkIntervalMs',
+    value: 'duration',
+    defaultText: '1m',
+    help: 'how often to check a resource that does not say',
+    ...duration(),
+  },
+  {
+    name: 'check-timeout',
+    field: 'checkTimeoutMs',
+    value: 'duration',
+    defaultText: '1h',
+    help: 'longest time of one check',
+    ...duration(),
+  },
+  {
+    name: 'checks-per-host',
+    field: 'checksPerHost',
+    value: 'number',
+    defaultText: '4',
+    help: 'most checks at once towards one host',
+    ...wholeNumber(1, 10_000),
+  },
+  {
+    name: 'max-concurrent-checks',
+    field: 'maxConcurrentChecks',
+    value: 'number',
+    defaultText: '32',
+    help: 'most checks at once',
+    ...wholeNumber(1, 10_000),
+  },
+  {
+    name: 'source',
+    field: 'sources',
+    value: 'name=uri',
+    isRepeatable: true,
+    help: 'take pipelines from git: name=uri[#branch[:glob]]; may be given again',
+    expects: 'name=uri, name=uri#branch or name=uri#branch:glob',
+    parse: sourceSetting,
+  },
+  {
+    name: 'runtime',
+    field: 'runtime',
+    value: 'kind',
+    defaultText: 'host',
+    help: 'where steps run: host (processes of this machine)',
+    ...oneOf(RUNTIMES),
+  },
+];
+
+/** What the command line asks for: help, or a server with these settings. */
+export type Request = { readonly help: true } | { readonly help: false; readonly settings: Settings };
+
+/**
+ * Reads flags (`--port 8080`, `--port=8080`) and, for those not given, variables (`WEIR_PORT`).
+ * @throws SettingError for an unknown flag (with a near name) and for a value that is not as expected.
+ */
+export function parseSettings(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Request {
+  const given = readFlags(argv);
+  if (given === 'help') return { help: true };
+  const values: Record<string, unknown> = { dataDir: path.resolve('.weir') };
+  for (const definition of DEFINITIONS) {
+    const flagged = given.get(definition);
+    const fromEnv = environmentValue(definition, env);
+    if (flagged !== undefined) assign(values, definition, flagged, `--${definition.name}`);
+    else if (fromEnv !== undefined)
+      assign(
+        values,
+        definition,
+        definition.isRepeatable ? fromEnv.text.trim().split(/\s+/) : [fromEnv.text],
+        fromEnv.name,
+      );
+  }
+  return { help: false, settings: withExternalUrl(new Settings(values)) };
+}
+
+/** The table of flags for people. */
+export function settingsHelp(): string {
+  const rows = DEFINITIONS.map((d) => [`--${d.name}${d.value === undefined ? '' : ` <${d.value}>`}`, d] as const);
+  const width = Math.max(...rows.map(([flag]) => flag.length)) + 2;
+  return [
+    'Usage: npm start -- [flags]',
+    '',
+    ...rows.map(
+      ([flag, d]) =>
+        `  ${flag.padEnd(width)}${d.help}${d.defaultText === undefined ? '' : ` (default ${d.defaultText})`}`,
+    ),
+    `  ${'--help'.padEnd(width)}show this and stop`,
+    '',
+    'Every flag is also a variable: --check-interval is WEIR_CHECK_INTERVAL. A flag wins.',
+  ].join('\n');
+}
+
+function readFlags(argv: readonly string[]): Map<Definition, string[]> | 'help' {
+  const given = new Map<Definition, string[]>();
+  const rest = [...argv];
+  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
+    if (word === '--help' || word === '-h') return 'help';
+    const [, name, inline] = /^--([^=]+)(?:=(.*))?$/s.exec(word) ?? [];
+    const definition = DEFINITIONS.find((d) => d.name === name);
+    if (definition === undefined) throw unknownFlag(word, name);
+    const value = inline ?? (definition.value === undefined ? 'true' : rest.shift());
+    if (value === undefined) throw new SettingError(`--${definition.name} needs a value: ${definition.expects}`);
+    if (given.has(definition) && !definition.isRepeatable)
+      throw new SettingError(`--${definition.name} is given twice`);
+    given.set(definition, [...(given.get(definition) ?? []), value]);
+  }
+  return given;
+}
+
+function unknownFlag(word: string, name: string | undefined): SettingError {
+  const near =
+    name === undefined
+      ? ''
+      : didYouMean(
+          name,
+          DEFINITIONS.map((d) => d.name),
+          '--',
+        );
+  return new SettingError(`unknown flag ${word.replace(/=.*/s, '')}${near === '' ? ';' : near} --help lists the flags`);
+}
+
+function environmentValue(
+  definition: Definition,
+  env: Readonly<Record<string, string | undefined>>,
+): { name: string; text: string } | undefined {
+  const names = [
+    `WEIR_${definition.name.toUpperCase().replaceAll('-', '_')}`,
+    ...(definition.name === 'database-url' ? ['DATABASE_URL'] : []),
+  ];
+  for (const name of names) {
+    const value = env[name];
+    // Kubernetes gives every pod WEIR_PORT=tcp://... when a service is called "weir".
+    if (value !== undefined && value !== '' && !(name === 'WEIR_PORT' && value.startsWith('tcp://')))
+      return { name, text: value };
+  }
+  return undefined;
+}
+
+function assign(
+  values: Record<string, unknown>,
+  definition: Definition,
+  texts: readonly string[],
+  origin: string,
+): void {
+  const parsed = texts.map((text) => {
+    const value = definition.parse(text);
+    // An address may hold a password: it is not repeated.
+    const shown =
+      definition.field === 'databaseUrl' || definition.field === 'sources' ? 'the value' : JSON.stringify(text);
+    if (value === undefined) throw new SettingError(`${origin}: ${shown} is not ${definition.expects}`);
+    return value;
+  });
+  values[definition.field] = definition.isRepeatable ? parsed : parsed.at(-1);
+}
+
+function withExternalUrl(settings: Settings): Settings {
+  if (settings.externalUrl !== new Settings({}).externalUrl) return settings;
+  return new Settings({ ...settings, externalUrl: localUrl(settings.bindAddress, settings.port) });
+}
+
+/** The address of a server on this machine; an address that means "every one" is shown as the loopback. */
+export function localUrl(bindAddress: string, port: number): string {
+  const host = bindAddress === '0.0.0.0' || bindAddress === '::' ? '127.0.0.1' : bindAddress;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+type Parser = Pick<Definition, 'expects' | 'parse'>;
+
+function wholeNumber(least: number, most: number): Parser {
+  const parse = (text: string): number | undefined =>
+    /^\d{1,9}$/.test(text) && +text >= least && +text <= most ? +text : undefined;
+  return { expects: `a whole number from ${least} to ${most}`, parse };
+}
+
+function text(what: string, convert: (text: string) => string = (same) => same): Parser {
+  return { expects: what, parse: (given) => (given.trim() === '' ? undefined : convert(given)) };
+}
+
+function oneOf(values: readonly string[]): Parser {
+  return { expects: `one of ${values.join(', ')}`, parse: (given) => values.find((value) => value === given) };
+}
+
+function duration(): Parser {
+  const parse = (given: string): number | undefined => {
+    const ms = parseDurationMs(given);
+    return ms !== undefined && ms > 0 ? ms : undefined;
+  };
+  return { expects: 'a duration longer than 0, such as 90s or 1h30m', parse };
+}
+
+function url(...protocols: readonly string[]): Parser {
+  const parse = (given: string): string | undefined =>
+    protocols.some((protocol) => given.startsWith(`${protocol}//`)) ? given.replace(/\/+$/, '') : undefined;
+  return { expects: `an address that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`, parse };
+}
+
+function negatedSwitch(given: string): boolean | undefined {
+  if (['true', '1', 'yes'].includes(given)) return false;
+  return ['false', '0', 'no'].includes(given) ? true : undefined;
+}
+
+function sourceSetting(given: string): SourceSetting | undefined {
+  const [, name, uri, branch, glob] = /^([a-z0-9][\w.-]*)=([^#\s]+)(?:#([^:\s]*)(?::(\S+))?)?$/i.exec(given) ?? [];
+  if (name === undefined || uri === undefined) return undefined;
+  return { name, uri, ...(branch ? { branch } : {}), ...(glob === undefined ? {} : { glob }) };
 }

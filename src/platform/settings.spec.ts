@@ -1,0 +1,89 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseSettings, settingsHelp, SettingError, type Settings } from './settings.js';
+
+const parse = (argv: string[], env: Record<string, string> = {}): Settings => {
+  const request = parseSettings(argv, env);
+  if (request.help) throw new Error('asked for help');
+  return request.settings;
+};
+
+describe('settings', () => {
+  it('has a default for everything', () => {
+    expect(parse([])).toMatchObject({
+      port: 8080,
+      bindAddress: '127.0.0.1',
+      hasExample: true,
+      checkIntervalMs: 60_000,
+      sources: [],
+    });
+    expect(parse([]).dataDir).toBe(`${process.cwd()}/.weir`);
+  });
+
+  it('reads flags in both forms', () => {
+    expect(parse(['--port', '9', '--check-interval=90s', '--no-example'])).toMatchObject({
+      port: 9,
+      checkIntervalMs: 90_000,
+      hasExample: false,
+    });
+  });
+
+  it('takes every flag from the environment too, and lets the flag win', () => {
+    const env = { WEIR_PORT: '1', WEIR_BIND: '::1', WEIR_NO_EXAMPLE: 'yes', WEIR_SOURCE: 'a=/x b=/y#main' };
+    expect(parse(['--port=2'], env)).toMatchObject({
+      port: 2,
+      bindAddress: '::1',
+      hasExample: false,
+      sources: [
+        { name: 'a', uri: '/x' },
+        { name: 'b', uri: '/y', branch: 'main' },
+      ],
+    });
+    expect(parse([], { DATABASE_URL: 'postgres://h/d' }).databaseUrl).toBe('postgres://h/d');
+  });
+
+  it.each([
+    ['ci=https://git.example.com/app.git', { name: 'ci', uri: 'https://git.example.com/app.git' }],
+    ['ci=git@example.com:app.git#main', { name: 'ci', uri: 'git@example.com:app.git', branch: 'main' }],
+    ['ci=/repo#main:ci/*.yml', { name: 'ci', uri: '/repo', branch: 'main', glob: 'ci/*.yml' }],
+    ['ci=/repo#:ci/*.yml', { name: 'ci', uri: '/repo', glob: 'ci/*.yml' }],
+  ])('reads the source %s', (text, source) => {
+    expect(parse(['--source', text]).sources).toEqual([source]);
+  });
+
+  it.each([
+    [['--prot', '1'], {}, 'unknown flag --prot; did you mean "--port"? --help lists the flags'],
+    [['serve'], {}, 'unknown flag serve; --help lists the flags'],
+    [['--port'], {}, '--port needs a value: a whole number from 0 to 65535'],
+    [['--port', '99999'], {}, '--port: "99999" is not a whole number from 0 to 65535'],
+    [['--port=1', '--port=2'], {}, '--port is given twice'],
+    [['--check-timeout', '5'], {}, '--check-timeout: "5" is not a duration longer than 0, such as 90s or 1h30m'],
+    [
+      [],
+      { WEIR_LOG_LEVEL: 'loud' },
+      'WEIR_LOG_LEVEL: "loud" is not one of fatal, error, warn, info, debug, trace, silent',
+    ],
+    [
+      [],
+      { DATABASE_URL: 'mysql://u:secret@h' },
+      'DATABASE_URL: the value is not an address that begins with postgres:// or postgresql://',
+    ],
+    [['--source', 'nothing'], {}, '--source: the value is not name=uri, name=uri#branch or name=uri#branch:glob'],
+  ])('refuses %j %j', (argv, env, message) => {
+    expect(() => parse(argv, env)).toThrow(new SettingError(message));
+  });
+
+  it('is not confused by the variable that Kubernetes makes of a service called weir', () => {
+    expect(parse([], { WEIR_PORT: 'tcp://10.0.0.1:80' }).port).toBe(8080);
+  });
+
+  it('derives the external address from bind and port unless it is given', () => {
+    expect(parse(['--port=1', '--bind=0.0.0.0']).externalUrl).toBe('http://127.0.0.1:1');
+    expect(parse(['--bind=::1']).externalUrl).toBe('http://[::1]:8080');
+    expect(parse(['--external-url=https://ci.example.com/']).externalUrl).toBe('https://ci.example.com');
+  });
+
+  it('explains every flag in the help', () => {
+    expect(parseSettings(['--port', '1', '--help'], {})).toEqual({ help: true });
+    expect(settingsHelp()).toContain('--check-interval <duration>');
+  });
+});
