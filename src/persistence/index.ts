@@ -8,3 +8,7 @@ export * from './repositories/login-attempts.js';
 export * from './repositories/teams.js';
 export * from './repositories/tokens.js';
 export * from './repositories/users.js';
+export * from './repositories/build-journal.js';
+export * from './repositories/build-lifecycle.js';
+export * from './repositories/builds.js';
+export * from './unavailable.js';

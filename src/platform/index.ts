@@ -7,3 +7,4 @@ export * from './loop-runner.js';
 export * from './platform.module.js';
 export * from './settings.js';
 export * from './tokens.js';
+export * from './version.js';

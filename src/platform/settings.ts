@@ -36,6 +36,10 @@ export class Settings {
   /** Make the example on the first start of a data folder. */
   readonly hasExample: boolean = true;
   readonly sources: readonly SourceSetting[] = [];
+  /** The Concourse release whose `fly` may talk to us: it refuses servers of another major or minor version. */
+  readonly concourseVersion: string = '8.3.0';
+  /** Shown to people who use several servers. */
+  readonly clusterName: string = '';
 
   constructor(values: Partial<Settings>) {
     Object.assign(this, values);
@@ -105,6 +109,22 @@ const DEFINITIONS: readonly Definition[] = [
     value: 'url',
     help: 'where people reach this server, for links',
     ...url('http:', 'https:'),
+  },
+  {
+    name: 'concourse-version',
+    field: 'concourseVersion',
+    value: 'version',
+    defaultText: '8.3.0',
+    help: 'version told to clients of Concourse, such as fly',
+    expects: 'three numbers such as 8.3.0',
+    parse: (given) => (/^\d+\.\d+\.\d+$/.test(given) ? given : undefined),
+  },
+  {
+    name: 'cluster-name',
+    field: 'clusterName',
+    value: 'name',
+    help: 'shown to people who use several servers',
+    ...text('a name'),
   },
   {
     name: 'log-level',
