@@ -48,6 +48,9 @@ export type PlanStep =
 
 export type HookKind = 'on_success' | 'on_failure' | 'on_error' | 'on_abort' | 'ensure';
 
+/** The pipeline's own types that a step's type is made of, the used one first; absent: a type of the server itself. */
+export type TypeChain = readonly ResourceTypeConfig[];
+
 export interface GetPlan {
   readonly kind: 'get';
   readonly name: string;
@@ -56,8 +59,10 @@ export interface GetPlan {
   readonly type: string;
   readonly source: JsonObject;
   readonly params?: JsonObject;
-  /** The version to fetch, or the id of the put step whose version it is. */
-  readonly version: Version | { readonly from: string };
+  /** Exactly one of the two: the version to fetch, or the id of the put step whose version it is. */
+  readonly version?: Version;
+  readonly versionFrom?: string;
+  readonly resourceTypes?: TypeChain;
   readonly timeout?: string;
   readonly tags?: readonly string[];
 }
@@ -70,6 +75,7 @@ export interface PutPlan {
   readonly source: JsonObject;
   readonly params?: JsonObject;
   readonly inputs: 'detect' | 'all' | readonly string[];
+  readonly resourceTypes?: TypeChain;
   readonly timeout?: string;
   readonly tags?: readonly string[];
 }
@@ -102,6 +108,7 @@ export interface CheckPlan {
   readonly type: string;
   readonly source: JsonObject;
   readonly from?: Version;
+  readonly resourceTypes?: TypeChain;
   readonly timeout?: string;
   readonly tags?: readonly string[];
 }

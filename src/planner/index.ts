@@ -1,1 +1,3 @@
 export * from './types.js';
+export * from './build-plan.js';
+export * from './public-plan.js';

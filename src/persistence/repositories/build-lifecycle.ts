@@ -1,0 +1,247 @@
+import type {
+  BuildId,
+  FinalStatus,
+  HistoryId,
+  JobConfig,
+  JobId,
+  PipelineConfig,
+  PlanNode,
+  ResourceConfig,
+  ResourceId,
+} from '../../model/index.js';
+import type { Tx } from '../db.js';
+import { notify } from '../notify.js';
+import { appendEvents } from './build-events.js';
+import { scheduleRequests } from './schedule-requests.js';
+
+/** Inserts a pending build of the job under its next number. The job's row lock keeps numbers in order of ids. */
+export async function createManualBuild(tx: Tx, jobId: JobId, createdBy: string | undefined): Promise<BuildId> {
+  const [row] = await tx.query<{ id: BuildId }>(
+    `with job as (
+       update jobs set next_build_number = next_build_number + 1 where id = $1
+       returning id, pipeline_id, next_build_number - 1 as number
+     )
+     insert into builds (team_id, pipeline_id, job_id, name, manually_triggered, created_by)
+     select p.team_id, p.id, job.id, job.number::text, true, $2 from job join pipelines p on p.id = job.pipeline_id
+     returning id`,
+    [jobId, createdBy ?? null],
+  );
+  if (!row) throw new Error(`job ${jobId} is gone`);
+  await refreshJobPointers(tx, jobId);
+  await scheduleRequests.jobs(tx, [jobId]);
+  return row.id;
+}
+
+/**
+ * Inserts a pending rerun of the build (of its original, when it is a rerun itself), named `<original>.<n>`
+ * (scheduler-semantics §8.3, §14.1).
+ * @returns undefined when the original's inputs were never adopted: there is nothing to run again.
+ */
+export async function createRerun(
+  tx: Tx,
+  buildId: BuildId,
+  createdBy: string | undefined,
+): Promise<BuildId | undefined> {
+  const [original] = await tx.query<{ id: BuildId; job_id: JobId; inputs_ready: boolean }>(
+    `select o.id, o.job_id, o.inputs_ready from builds b join builds o on o.id = coalesce(b.rerun_of, b.id)
+     where b.id = $1 and o.job_id is not null`,
+    [buildId],
+  );
+  if (!original?.inputs_ready) return undefined;
+  await tx.query(`select from jobs where id = $1 for update`, [original.job_id]); // one rerun gets one number
+  const [row] = await tx.query<{ id: BuildId }>(
+    `insert into builds (team_id, pipeline_id, job_id, name, rerun_of, rerun_number, created_by)
+     select o.team_id, o.pipeline_id, o.job_id, o.name || '.' || n.number, o.id, n.number, $2
+     from builds o, lateral (select count(*)::int + 1 as number from builds r where r.rerun_of = o.id) n
+     where o.id = $1 returning id`,
+    [original.id, createdBy ?? null],
+  );
+  await refreshJobPointers(tx, original.job_id);
+  await scheduleRequests.jobs(tx, [original.job_id]);
+  return row?.id;
+}
+
+/**
+ * Inserts a check build of the resource, already started with its one-step plan, and wakes the engine. An unfinished check
+ * build of the same resource is not joined: every manual check is a build of its own (scheduler-semantics §3.4).
+ */
+export async function createCheckBuild(
+  tx: Tx,
+  resourceId: ResourceId,
+  plan: PlanNode,
+  createdBy: string | undefined,
+): Promise<BuildId> {
+  const [row] = await tx.query<{ id: BuildId; started: number }>(
+    `insert into builds (team_id, pipeline_id, resource_id, name, status, manually_triggered, created_by, started_at, plan)
+     select p.team_id, p.id, r.id, 'check', 'started', true, $3, now(), $2
+     from resources r join pipelines p on p.id = r.pipeline_id where r.id = $1
+     returning id, floor(extract(epoch from now()))::bigint as started`,
+    [resourceId, JSON.stringify(plan), createdBy ?? null],
+  );
+  if (!row) throw new Error(`resource ${resourceId} is gone`);
+  await appendEvents(tx, row.id, [{ event: 'status', data: { status: 'started', time: row.started } }]);
+  await notify(tx, 'builds', [row.id]);
+  return row.id;
+}
+
+/**
+ * Marks the build for abortion. Pending: its job is asked to schedule, which finishes it. Started: the engine that runs it
+ * stops its steps. @returns false when the build is final already (nothing to abort) or unknown.
+ */
+export async function requestAbort(tx: Tx, buildId: BuildId, by: string | undefined): Promise<boolean> {
+  const [row] = await tx.query<{ status: string; job_id: JobId | null }>(
+    `update builds set aborted_at = coalesce(aborted_at, now()), aborted_by = coalesce(aborted_by, $2)
+     where id = $1 and status in ('pending', 'started') returning status, job_id`,
+    [buildId, by ?? null],
+  );
+  if (!row) return false;
+  if (row.status === 'pending' && row.job_id !== null) await scheduleRequests.jobs(tx, [row.job_id]);
+  await notify(tx, 'builds', [buildId]);
+  return true;
+}
+
+/**
+ * Gives the build its final status, once: the terminal `status` event, the effective set of a succeeded build, the job's
+ * pointers, requests for the jobs concerned, and the end of its lease, in the caller's transaction. Serves the engine and
+ * the scheduler (pending builds that are aborted or cannot be planned) alike.
+ * @returns false when the build is final already or gone; then nothing was written.
+ */
+export async function finishBuild(tx: Tx, buildId: BuildId, status: FinalStatus): Promise<boolean> {
+  // Job before build, as the scheduler locks them; the job's lock puts effective sets of one job in order.
+  const [job] = await tx.query<{ id: JobId; before: BuildId | null }>(
+    `select j.id, j.latest_completed_build_id as before from jobs j
+     where j.id = (select job_id from builds where id = $1) for update`,
+    [buildId],
+  );
+  const [build] = await tx.query<{ ended: number }>(
+    `update builds set status = $2, ended_at = now(), lease_instance = null, lease_epoch = null, lease_until = null
+     where id = $1 and status in ('pending', 'started')
+     returning floor(extract(epoch from now()))::bigint as ended`,
+    [buildId, status],
+  );
+  if (!build) return false;
+  await appendEvents(tx, buildId, [{ event: 'status', data: { status, time: build.ended } }]);
+  if (!job) return true;
+  if (status === 'succeeded') await saveEffectiveSet(tx, buildId);
+  await moveTransition(tx, job.id, buildId, job.before);
+  await refreshJobPointers(tx, job.id);
+  await scheduleRequests.downstreamOf(tx, job.id);
+  await scheduleRequests.slotFreedBy(tx, buildId);
+  return true;
+}
+
+/**
+ * Points the job at its latest completed and its next build (scheduler-semantics §14.2). To be called after a build of the
+ * job was created or finished, with the job's row locked.
+ */
+export async function refreshJobPointers(tx: Tx, jobId: JobId): Promise<void> {
+  await tx.query(
+    `with latest as (
+       select max(id) as id from builds
+       where job_id = $1 and rerun_of is null and status not in ('pending', 'started')
+     )
+     update jobs set
+       latest_completed_build_id = coalesce(
+         (select max(r.id) from builds r, latest where r.rerun_of = latest.id and r.status not in ('pending', 'started')),
+         (select id from latest)),
+       next_build_id = (
+         select min(b.id) from builds b where b.job_id = $1 and b.status in ('pending', 'started')
+           and (b.rerun_of is null or b.rerun_of = (select id from latest)))
+     where id = $1`,
+    [jobId],
+  );
+}
+
+/** The build with which the job last changed its colour; `before` is the latest completed build as it was until now. */
+async function moveTransition(tx: Tx, jobId: JobId, buildId: BuildId, before: BuildId | null): Promise<void> {
+  await tx.query(
+    `update jobs set transition_build_id = $2 from builds b
+     where jobs.id = $1 and b.id = $2 and (
+       $3::bigint is null
+       or (b.id > $3 and (b.rerun_of is null or b.rerun_of = $3)
+           and b.status is distinct from (select status from builds where id = $3)))`,
+    [jobId, buildId, before],
+  );
+}
+
+/** Distinct digests per resource: first what the puts made, then what the gets used, each in recorded order. */
+async function saveEffectiveSet(tx: Tx, buildId: BuildId): Promise<void> {
+  await tx.query(
+    `insert into effective_sets (build_id, job_id, place, versions)
+     select b.id, b.job_id, coalesce(b.rerun_of, b.id), coalesce(
+       (select jsonb_object_agg(resource_id::text, digests) from (
+          select resource_id, jsonb_agg(digest order by kind, place) as digests from (
+            select distinct on (resource_id, digest) resource_id, digest, kind, place from (
+              select resource_id, digest, 0 as kind, id as place from build_outputs where build_id = $1
+              union all
+              select resource_id, digest, 1, ordinal from build_inputs where build_id = $1
+            ) used order by resource_id, digest, kind, place
+          ) firsts group by resource_id
+        ) per_resource), '{}')
+     from builds b where b.id = $1`,
+    [buildId],
+  );
+}
+
+export interface TriggerTarget {
+  readonly name: string;
+  readonly config: JobConfig;
+  readonly archived: boolean;
+}
+
+/** What triggering asks of a job; its row stays locked so that the answer holds. Inactive jobs are not found. */
+export async function findTriggerTarget(tx: Tx, jobId: JobId): Promise<TriggerTarget | undefined> {
+  const [row] = await tx.query<TriggerTarget>(
+    `select j.name, j.config, p.archived from jobs j join pipelines p on p.id = j.pipeline_id
+     where j.id = $1 and j.active for update of j`,
+    [jobId],
+  );
+  return row;
+}
+
+export interface CheckTarget {
+  readonly resource: ResourceConfig;
+  readonly pipeline: PipelineConfig;
+  readonly archived: boolean;
+}
+
+/** The resource and its pipeline's present config. Inactive resources are not found. */
+export async function findCheckTarget(tx: Tx, resourceId: ResourceId): Promise<CheckTarget | undefined> {
+  const [row] = await tx.query<CheckTarget>(
+    `select r.config as resource, v.config as pipeline, p.archived
+     from resources r join pipelines p on p.id = r.pipeline_id
+     join pipeline_revisions v on v.pipeline_id = p.id and v.version = p.config_version
+     where r.id = $1 and r.active`,
+    [resourceId],
+  );
+  return row;
+}
+
+/**
+ * Asks for a check, now, of every resource that a manual build of the job waits for: inputs without `passed` whose resource
+ * is not pinned (scheduler-semantics §10.1). Resources without a history are found by the checking loop itself.
+ */
+export async function requestChecksOfInputs(tx: Tx, jobId: JobId): Promise<void> {
+  const rows = await tx.query<{ id: HistoryId }>(
+    `with wanted as (
+       select h.id from histories h where h.id in (
+         select r.history_id from job_inputs i join resources r on r.id = i.resource_id
+         where i.job_id = $1 and i.passed is null
+           and not exists (select from pins where pins.resource_id = r.id))
+       order by h.id for update
+     )
+     update histories set check_requested_at = now() from wanted where histories.id = wanted.id returning histories.id`,
+    [jobId],
+  );
+  await notify(
+    tx,
+    'checks',
+    rows.map((row) => row.id),
+  );
+}
+
+/** @returns false when there is no such build. */
+export async function setBuildComment(tx: Tx, buildId: BuildId, comment: string): Promise<boolean> {
+  const rows = await tx.query(`update builds set comment = $2 where id = $1 returning 1`, [buildId, comment]);
+  return rows.length === 1;
+}

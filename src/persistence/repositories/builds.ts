@@ -1,0 +1,200 @@
+import type {
+  Build,
+  BuildId,
+  BuildResources,
+  BuildStatus,
+  JobId,
+  JsonObject,
+  Page,
+  PageRequest,
+  PipelineId,
+  PlanNode,
+  ResourceId,
+  TeamId,
+} from '../../model/index.js';
+import type { Queryable } from '../db.js';
+
+/** Which builds to list. Check builds are listed only for their resource. */
+export type BuildFilter =
+  | { readonly jobId: JobId }
+  | { readonly pipelineId: PipelineId }
+  | { readonly resourceId: ResourceId }
+  | { readonly teamIds: readonly TeamId[] };
+
+/** With `byTime` the bounds are unix seconds instead of build ids. */
+export type BuildPageRequest = PageRequest & { readonly byTime?: boolean };
+
+const MAX_LIMIT = 1000;
+
+const SELECT_BUILD = `
+  select b.id, b.name, b.status, b.team_id, t.name as team_name, b.pipeline_id, p.name as pipeline_name,
+    p.instance_vars, b.job_id, j.name as job_name, b.resource_id, r.name as resource_name, b.manually_triggered,
+    b.rerun_of, original.name as rerun_of_name, b.rerun_number, b.created_by, b.comment, b.created_at, b.started_at,
+    b.ended_at, b.reaped_at, b.aborted_at, b.aborted_by, coalesce(b.rerun_of, b.id) as place
+  from builds b join teams t on t.id = b.team_id
+  left join pipelines p on p.id = b.pipeline_id
+  left join jobs j on j.id = b.job_id
+  left join resources r on r.id = b.resource_id
+  left join builds original on original.id = b.rerun_of`;
+
+export async function findBuild(db: Queryable, id: BuildId): Promise<Build | undefined> {
+  const [row] = await db.query<BuildRow>(`${SELECT_BUILD} where b.id = $1`, [id]);
+  return row && toBuild(row);
+}
+
+/** Builds by id, in no order; unknown ids are left out. */
+export async function findBuilds(db: Queryable, ids: readonly BuildId[]): Promise<Build[]> {
+  return (await db.query<BuildRow>(`${SELECT_BUILD} where b.id = any($1)`, [ids])).map(toBuild);
+}
+
+/** The job's build of that name; `latest` is the one with the highest id. */
+export async function findBuildByName(db: Queryable, jobId: JobId, name: string): Promise<Build | undefined> {
+  const [row] =
+    name === 'latest'
+      ? await db.query<BuildRow>(`${SELECT_BUILD} where b.job_id = $1 order by b.id desc limit 1`, [jobId])
+      : await db.query<BuildRow>(`${SELECT_BUILD} where b.job_id = $1 and b.name = $2`, [jobId, name]);
+  return row && toBuild(row);
+}
+
+/**
+ * Builds in build order (a rerun next to its original), newest first; oldest first when both bounds are given. With only
+ * `from`, the `limit` builds just above it. By time the order is by id alone.
+ */
+export async function listBuilds(
+  db: Queryable,
+  filter: BuildFilter,
+  page: BuildPageRequest = {},
+): Promise<Page<Build>> {
+  const { from, to, byTime = false } = page;
+  const limit = Math.min(Math.max(page.limit ?? 100, 1), MAX_LIMIT);
+  const [scope, scopeValue] = scopeOf(filter);
+  const place = byTime ? `extract(epoch from coalesce(b.started_at, b.created_at))` : `coalesce(b.rerun_of, b.id)`;
+  const bound = (n: number): string =>
+    byTime
+      ? `$${n}::double precision`
+      : `coalesce((select coalesce(x.rerun_of, x.id) from builds x where x.id = $${n}), $${n}::bigint)`;
+  const parameters: unknown[] = [scopeValue, limit];
+  const where = [scope];
+  if (from !== undefined) where.push(`${place} >= ${bound(parameters.push(from))}`);
+  if (to !== undefined) where.push(`${place} <= ${bound(parameters.push(to))}`);
+  const up = from !== undefined;
+  const order = byTime ? ['b.id'] : [place, 'b.id'];
+  const rows = await db.query<BuildRow>(
+    `${SELECT_BUILD} where ${where.join(' and ')} order by ${order.map((o) => `${o} ${up ? 'asc' : 'desc'}`).join(', ')} limit $2`,
+    parameters,
+  );
+  const builds = rows.map(toBuild);
+  if (up && to === undefined) builds.reverse();
+  return { items: builds, ...(await neighbours(db, scope, scopeValue, builds)) };
+}
+
+async function neighbours(
+  db: Queryable,
+  scope: string,
+  scopeValue: unknown,
+  builds: readonly Build[],
+): Promise<{ older?: BuildId; newer?: BuildId }> {
+  const places = builds.map((build) => build.rerunOf?.id ?? build.id);
+  if (places.length === 0) return {};
+  const [row] = await db.query<{ older: BuildId | null; newer: BuildId | null }>(
+    `select max(b.id) filter (where coalesce(b.rerun_of, b.id) < $2) as older,
+       min(b.id) filter (where coalesce(b.rerun_of, b.id) > $3) as newer
+     from builds b where ${scope} and b.rerun_of is null`,
+    [scopeValue, Math.min(...places), Math.max(...places)],
+  );
+  return { older: row?.older ?? undefined, newer: row?.newer ?? undefined };
+}
+
+function scopeOf(filter: BuildFilter): [string, unknown] {
+  if ('jobId' in filter) return [`b.job_id = $1`, filter.jobId];
+  if ('pipelineId' in filter) return [`b.pipeline_id = $1 and b.resource_id is null`, filter.pipelineId];
+  if ('resourceId' in filter) return [`b.resource_id = $1`, filter.resourceId];
+  return [`b.team_id = any($1) and b.resource_id is null`, filter.teamIds];
+}
+
+/** What the build was given and what it made so far. */
+export async function buildResources(db: Queryable, id: BuildId): Promise<BuildResources> {
+  const inputs = await db.query<BuildResources['inputs'][number]>(
+    `select i.name, i.version, r.pipeline_id as "pipelineId", i.first_occurrence as "firstOccurrence"
+     from build_inputs i join resources r on r.id = i.resource_id where i.build_id = $1 order by i.ordinal`,
+    [id],
+  );
+  const outputs = await db.query<BuildResources['outputs'][number]>(
+    `select name, version from build_outputs where build_id = $1 order by id`,
+    [id],
+  );
+  return { inputs, outputs };
+}
+
+/** The private plan; undefined while the build has none. */
+export async function findPlan(db: Queryable, id: BuildId): Promise<PlanNode | undefined> {
+  const [row] = await db.query<{ plan: PlanNode | null }>(`select plan from builds where id = $1`, [id]);
+  return row?.plan ?? undefined;
+}
+
+/** Status and the number of the next event; undefined when there is no such build. */
+export async function findBuildStatus(
+  db: Queryable,
+  id: BuildId,
+): Promise<{ readonly status: BuildStatus; readonly nextEventSeq: number } | undefined> {
+  const [row] = await db.query<{ status: BuildStatus; nextEventSeq: number }>(
+    `select status, next_event_seq as "nextEventSeq" from builds where id = $1`,
+    [id],
+  );
+  return row;
+}
+
+interface BuildRow {
+  id: BuildId;
+  name: string;
+  status: BuildStatus;
+  team_id: TeamId;
+  team_name: string;
+  pipeline_id: PipelineId | null;
+  pipeline_name: string | null;
+  instance_vars: JsonObject | null;
+  job_id: JobId | null;
+  job_name: string | null;
+  resource_id: ResourceId | null;
+  resource_name: string | null;
+  manually_triggered: boolean;
+  rerun_of: BuildId | null;
+  rerun_of_name: string | null;
+  rerun_number: number | null;
+  created_by: string | null;
+  comment: string;
+  created_at: Date;
+  started_at: Date | null;
+  ended_at: Date | null;
+  reaped_at: Date | null;
+  aborted_at: Date | null;
+  aborted_by: string | null;
+}
+
+function toBuild(row: BuildRow): Build {
+  return {
+    id: row.id,
+    name: row.name,
+    status: row.status,
+    teamId: row.team_id,
+    teamName: row.team_name,
+    pipelineId: row.pipeline_id ?? undefined,
+    pipelineName: row.pipeline_name ?? undefined,
+    instanceVars: row.instance_vars ?? undefined,
+    jobId: row.job_id ?? undefined,
+    jobName: row.job_name ?? undefined,
+    resourceId: row.resource_id ?? undefined,
+    resourceName: row.resource_name ?? undefined,
+    manuallyTriggered: row.manually_triggered,
+    rerunOf: row.rerun_of === null ? undefined : { id: row.rerun_of, name: row.rerun_of_name ?? '' },
+    rerunNumber: row.rerun_number ?? undefined,
+    createdBy: row.created_by ?? undefined,
+    comment: row.comment,
+    createdAt: row.created_at,
+    startedAt: row.started_at ?? undefined,
+    endedAt: row.ended_at ?? undefined,
+    reapedAt: row.reaped_at ?? undefined,
+    abortedAt: row.aborted_at ?? undefined,
+    abortedBy: row.aborted_by ?? undefined,
+  };
+}
