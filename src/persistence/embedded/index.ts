@@ -1,0 +1,2 @@
+export { EmbeddedPostgresError } from './binaries.js';
+export { startEmbeddedPostgres, type EmbeddedOptions, type EmbeddedPostgres } from './embedded-postgres.js';
