@@ -58,10 +58,6 @@ export class Db implements Queryable {
     return new Db(await dataSource.initialize());
   }
 
-  async migrate(): Promise<void> {
-    await this.dataSource.runMigrations();
-  }
-
   async close(): Promise<void> {
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
-import { Db } from '../../src/persistence/index.js';
+import { migrateDatabase } from '../../src/persistence/index.js';
 import { startEmbeddedPostgres } from '../../src/persistence/embedded/index.js';
 
 /** One PostgreSQL for the whole run; every test file clones its database from the migrated template. */
@@ -15,9 +15,7 @@ export default async function setup(): Promise<void> {
   const client = new pg.Client({ connectionString: postgres.url });
   await client.connect();
   await client.query('create database tmpl');
-  const db = await Db.connect(postgres.url.replace(/\/postgres$/, '/tmpl'));
-  await db.migrate();
-  await db.close();
+  await migrateDatabase(postgres.url.replace(/\/postgres$/, '/tmpl'));
   await client.query('alter database tmpl with is_template true allow_connections false');
   await client.end();
   process.env.TEST_PG_URL = postgres.url;

@@ -163,8 +163,12 @@ class Keeper {
       throw new EmbeddedPostgresError(
         `a PostgreSQL of another container has ${dataDir} open; stop that container first`,
       );
-    // Nobody works here, so the file is of a crash. Left there, PostgreSQL would trust a reused pid and refuse to start.
-    if (!isInUse(dataDir)) fs.rmSync(path.join(dataDir, 'postmaster.pid'), { force: true });
+    // Nobody works here, so both files are of a crash. Left there, PostgreSQL would refuse to start for the sake of a
+    // reused pid or a zombie.
+    if (!isInUse(dataDir)) {
+      fs.rmSync(path.join(dataDir, 'postmaster.pid'), { force: true });
+      fs.rmSync(path.join(this.socketDir, `.s.PGSQL.${PORT}.lock`), { force: true });
+    }
     const settings = { ...SETTINGS, ...(this.options.isForTests ? UNSAFE_SETTINGS : {}) };
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const log = openLog(logFile);
@@ -183,9 +187,9 @@ class Keeper {
   }
 
   private lastWords(): string {
-    const text = fs.readFileSync(this.cluster.logFile, 'utf8').trim();
-    const fatal = text.split('\n').filter((line) => /FATAL|PANIC|error/i.test(line));
-    return `${(fatal.at(-1) ?? text.slice(-300)) || 'it said nothing'} (see ${this.cluster.logFile})`;
+    const lines = fs.readFileSync(this.cluster.logFile, 'utf8').trim().split('\n').slice(-20);
+    const complaints = lines.map((line) => /(?:FATAL|PANIC|LOG):\s+(.*)/.exec(line)?.[1] ?? line).slice(-3);
+    return `${complaints.join('; ') || 'it said nothing'} (see ${this.cluster.logFile})`;
   }
 }
 
