@@ -9,3 +9,4 @@ export * from './version.js';
 export * from './near-name.js';
 export * from './page.js';
 export * from './reasons.js';
+export * from './job.js';

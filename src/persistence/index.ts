@@ -13,3 +13,7 @@ export * from './repositories/build-journal.js';
 export * from './repositories/build-lifecycle.js';
 export * from './repositories/builds.js';
 export * from './unavailable.js';
+export * from './repositories/check-state.js';
+export * from './repositories/job-snapshots.js';
+export * from './repositories/jobs.js';
+export * from './repositories/resources.js';

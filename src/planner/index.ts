@@ -1,3 +1,4 @@
 export * from './types.js';
 export * from './build-plan.js';
 export * from './public-plan.js';
+export * from './decide-builds.js';

@@ -105,6 +105,8 @@ const STATEMENTS = [
     check_succeeded boolean,
     check_error text,
     check_failures integer not null default 0,
+    check_claim text, check_claimed_until timestamptz,
+    check_every text,
     next_check_at timestamptz not null default now()
   )`,
   `create table resources (

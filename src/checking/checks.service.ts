@@ -1,0 +1,69 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { BuildId, PipelineConfig, ResourceId, Version } from '../model/index.js';
+import {
+  createCheckBuild,
+  Db,
+  pipelineConfigOf,
+  resourceById,
+  unfinishedCheckBuild,
+  type ResourceRow,
+  type Tx,
+} from '../persistence/index.js';
+import { ConflictError, NotFoundError, UserError } from '../platform/index.js';
+import { makeCheckPlan } from '../planner/index.js';
+import { ResourcesService } from '../resources/index.js';
+
+/** Checks that people and webhooks ask for. Each is a build of its own, run by the engine. */
+@Injectable()
+export class ChecksService {
+  constructor(
+    @Inject(Db) private readonly db: Db,
+    @Inject(ResourcesService) private readonly resources: ResourcesService,
+  ) {}
+
+  /**
+   * Checks the resource now, whatever its interval; `from` starts at that version instead of the newest known one.
+   * @returns the check build, already started.
+   * @throws NotFoundError; ConflictError `resource-paused`, `pipeline-paused`, `pipeline-archived`.
+   */
+  async requestCheck(id: ResourceId, { by, from }: { readonly by: string; readonly from?: Version }): Promise<BuildId> {
+    return this.db.tx((tx) => this.create(tx, id, by, from));
+  }
+
+  /**
+   * As {@link requestCheck}, for a caller that proves itself by the resource's webhook token. Joins a check build of the
+   * resource that is still running.
+   * @throws UserError `webhook-token-missing` (400), `webhook-token-wrong` (401)
+   */
+  async requestCheckByWebhook(id: ResourceId, token: string | undefined): Promise<BuildId> {
+    if (token === undefined || token === '')
+      throw new UserError('webhook-token-missing', 'the query needs webhook_token', 400);
+    if (!(await this.resources.isWebhookToken(id, token)))
+      throw new UserError('webhook-token-wrong', 'the webhook token is not that of the resource', 401);
+    return this.db.tx(
+      async (tx) => (await unfinishedCheckBuild(tx, id)) ?? (await this.create(tx, id, 'webhook', undefined)),
+    );
+  }
+
+  private async create(tx: Tx, id: ResourceId, by: string, from: Version | undefined): Promise<BuildId> {
+    const row = await resourceById(tx, id);
+    if (!row) throw new NotFoundError(`there is no resource ${id}`);
+    refuseStopped(row);
+    const config: PipelineConfig = await pipelineConfigOf(tx, row.pipelineId);
+    return createCheckBuild(tx, id, makeCheckPlan(row.config, config, from), by);
+  }
+}
+
+/** A paused resource gets no new versions by a check; a paused pipeline acts as every resource in it paused. */
+export function refuseStopped(row: ResourceRow): void {
+  if (row.pipelineArchived) throw new ConflictError('pipeline-archived', 'action not allowed for an archived pipeline');
+  if (row.pipelinePaused)
+    throw new ConflictError(
+      'pipeline-paused',
+      `pipeline "${row.pipelineName}" is paused, so its resources are not checked; unpause it first`,
+    );
+  if (!row.paused) return;
+  const who = row.pausedBy === null ? '' : ` by ${row.pausedBy}`;
+  const why = row.pauseReason === null ? '' : ` (${row.pauseReason})`;
+  throw new ConflictError('resource-paused', `resource "${row.name}" is paused${who}${why}; unpause it to check it`);
+}

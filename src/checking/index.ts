@@ -1,0 +1,2 @@
+export * from './checking.module.js';
+export * from './checks.service.js';

@@ -1,0 +1,140 @@
+import type {
+  BuildBlockers,
+  BuildId,
+  Job,
+  JobConfig,
+  JobId,
+  JsonObject,
+  NextInput,
+  PauseInfo,
+  PipelineConfig,
+  PipelineId,
+  ResourceConfig,
+  Version,
+} from '../../model/index.js';
+import type { Queryable } from '../db.js';
+import { findBuilds } from './builds.js';
+
+interface JobRow {
+  id: JobId;
+  name: string;
+  teamName: string;
+  pipelineId: PipelineId;
+  pipelineName: string;
+  instanceVars: JsonObject | null;
+  config: JobConfig;
+  paused: PauseInfo | null;
+  pipelinePaused: PauseInfo | null;
+  hasNewInputs: boolean;
+  pipelineGroups: PipelineConfig['groups'] | null;
+  inputs: Job['inputs'];
+  outputs: Job['outputs'];
+  nextBuildId: BuildId | null;
+  finishedBuildId: BuildId | null;
+  transitionBuildId: BuildId | null;
+  blockers: readonly BuildBlockers[];
+}
+
+/** A pause in the form of PauseInfo, null when not paused. */
+export function pauseColumn(table: string): string {
+  return `case when ${table}.paused then jsonb_build_object('by', ${table}.paused_by, 'at', ${table}.paused_at, 'reason', ${table}.pause_reason) end`;
+}
+
+const JOBS = `
+  select j.id, j.name, t.name as "teamName", p.id as "pipelineId", p.name as "pipelineName", p.instance_vars as "instanceVars",
+    j.config, ${pauseColumn('j')} as paused, ${pauseColumn('p')} as "pipelinePaused", j.has_new_inputs as "hasNewInputs",
+    (select config->'groups' from pipeline_revisions v where v.pipeline_id = p.id and v.version = p.config_version) as "pipelineGroups",
+    coalesce((select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', i.name, 'resource', r.name, 'trigger', i.trigger,
+        'version', i.version,
+        'passed', (select coalesce(jsonb_agg(u.name order by u.id), '[]') from jobs u where u.id = any(i.passed_job_ids)))) order by i.ordinal)
+      from job_inputs i join resources r on r.id = i.resource_id where i.job_id = j.id), '[]') as inputs,
+    coalesce((select jsonb_agg(jsonb_build_object('name', o.name, 'resource', r.name) order by o.ordinal)
+      from job_outputs o join resources r on r.id = o.resource_id where o.job_id = j.id), '[]') as outputs,
+    j.next_build_id as "nextBuildId", j.latest_completed_build_id as "finishedBuildId",
+    j.transition_build_id as "transitionBuildId", j.blockers
+  from jobs j join pipelines p on p.id = j.pipeline_id join teams t on t.id = p.team_id
+  where j.active`;
+
+/** The active job with that id. */
+export async function jobById(db: Queryable, id: JobId): Promise<Job | undefined> {
+  const [job] = await toJobs(db, await db.query<JobRow>(`${JOBS} and j.id = $1`, [id]));
+  return job;
+}
+
+/** Active jobs of the pipeline, in order of creation. */
+export async function jobsOfPipeline(db: Queryable, id: PipelineId): Promise<Job[]> {
+  return toJobs(db, await db.query<JobRow>(`${JOBS} and j.pipeline_id = $1 order by j.id`, [id]));
+}
+
+/** Active jobs of every pipeline that is not archived. */
+export async function allJobs(db: Queryable): Promise<Job[]> {
+  return toJobs(db, await db.query<JobRow>(`${JOBS} and not p.archived order by t.name, p.name, p.id, j.id`));
+}
+
+/** Names of the pipeline's active jobs. */
+export async function jobNames(db: Queryable, id: PipelineId): Promise<{ id: JobId; name: string }[]> {
+  return db.query(`select id, name from jobs where pipeline_id = $1 and active order by id`, [id]);
+}
+
+/** The stored next inputs with a version; undefined when they are not determined. */
+export async function nextInputs(db: Queryable, id: JobId): Promise<NextInput[] | undefined> {
+  const [job] = await db.query<{ determined: boolean; config: JobConfig }>(
+    `select inputs_determined as determined, config from jobs where id = $1 and active`,
+    [id],
+  );
+  if (!job?.determined) return undefined;
+  const rows = await db.query<{
+    name: string;
+    version: Version;
+    config: ResourceConfig;
+    resourceId: NextInput['resourceId'];
+  }>(
+    `select i.name, i.version, r.config, r.id as "resourceId" from next_inputs i join resources r on r.id = i.resource_id
+     where i.job_id = $1 order by i.ordinal`,
+    [id],
+  );
+  return rows.map(({ name, version, config, resourceId }) => ({
+    name,
+    resource: config.name,
+    resourceId,
+    type: config.type,
+    source: config.source ?? {},
+    version,
+  }));
+}
+
+async function toJobs(db: Queryable, rows: readonly JobRow[]): Promise<Job[]> {
+  const ids = rows
+    .flatMap((row) => [row.nextBuildId, row.finishedBuildId, row.transitionBuildId])
+    .filter((id) => id !== null);
+  const builds = new Map((ids.length === 0 ? [] : await findBuilds(db, ids)).map((build) => [build.id, build]));
+  const build = (id: BuildId | null) => (id === null ? undefined : builds.get(id));
+  return rows.map(({ nextBuildId, finishedBuildId, transitionBuildId, pipelineGroups, ...row }) => ({
+    ...row,
+    instanceVars: row.instanceVars ?? undefined,
+    paused: row.paused ?? undefined,
+    pipelinePaused: row.pipelinePaused ?? undefined,
+    inputs: row.inputs.map((input) => ({ ...input, passed: input.passed ?? [] })),
+    groups: (pipelineGroups ?? [])
+      .filter((group) => group.jobs?.some((pattern) => isGlobOf(pattern, row.name)))
+      .map((group) => group.name),
+    nextBuild: build(nextBuildId),
+    finishedBuild: build(finishedBuildId),
+    transitionBuild: build(transitionBuildId),
+  }));
+}
+
+/** Group members are names or shell globs with `*`, `?` and `[set]`. */
+function isGlobOf(pattern: string, name: string): boolean {
+  if (pattern === name) return true;
+  if (!/[*?[]/.test(pattern)) return false;
+  const source = pattern
+    .replace(/[.+^${}()|\\]/g, '\\$&')
+    .replaceAll('*', '[^/]*')
+    .replaceAll('?', '[^/]');
+  try {
+    return new RegExp(`^${source}$`, 'u').test(name);
+  } catch {
+    return false; // an unclosed set matches nothing
+  }
+}

@@ -1,0 +1,76 @@
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  didYouMean,
+  type BuildId,
+  type BuildPreparation,
+  type Job,
+  type JobId,
+  type NextInput,
+  type PipelineId,
+} from '../model/index.js';
+import {
+  allJobs,
+  Db,
+  findBuild,
+  jobById,
+  jobNames,
+  jobsOfPipeline,
+  nextInputs,
+  readJobSnapshot,
+} from '../persistence/index.js';
+import { NotFoundError } from '../platform/index.js';
+import { prepare } from './preparation.js';
+
+/** Jobs as people see them. Only reads; the trigger loop and the pipelines room write. */
+@Injectable()
+export class JobsService {
+  constructor(@Inject(Db) private readonly db: Db) {}
+
+  /** The job's id. @throws NotFoundError naming a near name. */
+  async find(pipelineId: PipelineId, name: string): Promise<JobId> {
+    const known = await jobNames(this.db, pipelineId);
+    const found = known.find((job) => job.name === name);
+    if (found) return found.id;
+    const near = didYouMean(
+      name,
+      known.map((job) => job.name),
+    );
+    throw new NotFoundError(`the pipeline has no job "${name}"${near}`);
+  }
+
+  /** @throws NotFoundError */
+  async get(id: JobId): Promise<Job> {
+    const job = await jobById(this.db, id);
+    if (!job) throw new NotFoundError(`there is no job ${id}`);
+    return job;
+  }
+
+  /** Active jobs of the pipeline, in order of creation. */
+  async list(pipelineId: PipelineId): Promise<Job[]> {
+    return jobsOfPipeline(this.db, pipelineId);
+  }
+
+  /** Active jobs of every pipeline that is not archived. */
+  async listAll(): Promise<Job[]> {
+    return allJobs(this.db);
+  }
+
+  /** What the next build would use. @throws NotFoundError when some input has no version. */
+  async nextInputs(id: JobId): Promise<NextInput[]> {
+    const inputs = await nextInputs(this.db, id);
+    if (!inputs) throw new NotFoundError('the inputs of the job are not determined');
+    return inputs;
+  }
+
+  /**
+   * Why the build does not start, as things stand now. Builds that are no longer pending, and builds without a job, are
+   * blocked by nothing.
+   * @throws NotFoundError
+   */
+  async preparation(id: BuildId): Promise<BuildPreparation> {
+    const build = await findBuild(this.db, id);
+    if (!build) throw new NotFoundError(`there is no build ${id}`);
+    const snapshot = build.jobId === undefined ? undefined : await readJobSnapshot(this.db, build.jobId);
+    return prepare(id, snapshot);
+  }
+}
