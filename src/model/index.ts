@@ -10,3 +10,4 @@ export * from './near-name.js';
 export * from './page.js';
 export * from './reasons.js';
 export * from './job.js';
+export * from './history-query.js';

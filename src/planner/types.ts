@@ -18,13 +18,14 @@ export interface InputRequest {
 }
 
 /** Which jobs a version must have passed. `all` and `any` nest. */
-export type Passed = { readonly job: JobId } | { readonly all: readonly Passed[] } | { readonly any: readonly Passed[] };
+export type Passed =
+  { readonly job: JobId } | { readonly all: readonly Passed[] } | { readonly any: readonly Passed[] };
 
 /** What the planner found for a whole job. */
 export interface InputPlan {
   /** Every input has a version. */
   readonly resolved: boolean;
-  /** Another round would find more to build (`every` has a backlog). */
+  /** Another round would find more to build (`every` has a backlog). Of no use while `resolved` is false. */
   readonly hasNext: boolean;
   /** In the order of the request. */
   readonly inputs: readonly (ResolvedInput | UnresolvedInput)[];
@@ -60,3 +61,13 @@ export type UnresolvedCode =
 export function isResolved(input: ResolvedInput | UnresolvedInput): input is ResolvedInput {
   return !('error' in input);
 }
+
+/** Bounds of one plan, so that a world made to be hard costs its own job something and nobody else anything. */
+export interface WorkBudget {
+  /** Search steps of one group of inputs: builds looked at, versions tried, questions asked. */
+  readonly steps: number;
+  /** Times one group may ask history; on PostgreSQL each is a round trip. */
+  readonly rounds: number;
+}
+
+export const DEFAULT_WORK_BUDGET: WorkBudget = { steps: 200_000, rounds: 2_000 };

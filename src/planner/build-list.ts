@@ -1,0 +1,106 @@
+import {
+  type BuildsQuery,
+  type JobId,
+  type Pair,
+  type PassedBuild,
+  type Place,
+  comparePlaces,
+} from '../model/index.js';
+
+/** A stretch of a job's builds, in the order in which they are tried. */
+interface Stretch extends Pick<BuildsQuery, 'order' | 'after' | 'until'> {
+  readonly rank: Rank;
+}
+/** 0: not used yet by the planned job (`every`); 1: the usual; 2: what would otherwise never be tried. */
+type Rank = 0 | 1 | 2;
+
+/** A build on a list. */
+export interface Entry {
+  readonly build: PassedBuild;
+  readonly rank: Rank;
+}
+
+const ALL_NEWEST_FIRST: readonly Stretch[] = [{ rank: 1, order: 'newest first', after: null, until: null }];
+/** Page sizes grow, as a list that was not answered by its first page may be long. */
+const FIRST_PAGE = 8;
+const LARGEST_PAGE = 256;
+
+/**
+ * The order in which the builds of an upstream job are tried. Usually newest first. For `every`, when build `last` was
+ * used last: first the unused ones, oldest first; then `last` and what is older, newest first; at the very end reruns of
+ * `last`, which stand at its own place and so are neither unused nor older.
+ */
+export function stretchesFor(last: Place | undefined): readonly Stretch[] {
+  if (last === undefined) return ALL_NEWEST_FIRST;
+  const [root, id] = last;
+  const isRerun = root !== id;
+  const endOfPlace: Place = isRerun ? last : [root, Number.MAX_SAFE_INTEGER];
+  const stretches: Stretch[] = [
+    { rank: 0, order: 'oldest first', after: endOfPlace, until: null },
+    { rank: 1, order: 'newest first', after: [root, id + 1], until: null },
+  ];
+  if (!isRerun) stretches.push({ rank: 2, order: 'newest first', after: endOfPlace, until: last });
+  return stretches;
+}
+
+/** Which of two entries (of different jobs) is tried first. */
+export function compareEntries(a: Entry, b: Entry): number {
+  return a.rank - b.rank || (a.rank === 0 ? 1 : -1) * comparePlaces(a.build.place, b.build.place);
+}
+
+/** The builds of one job that hold certain versions, read in pages as far as they are needed. */
+export class BuildList {
+  readonly entries: Entry[] = [];
+  private stretch = 0;
+  private cursor: Place | null = null;
+  private nextLimit = FIRST_PAGE;
+  private asked = 0;
+
+  constructor(
+    readonly jobId: JobId,
+    readonly having: readonly Pair[],
+    private readonly stretches: readonly Stretch[],
+  ) {}
+
+  /** A list of one build that is already chosen. */
+  static ofOne(jobId: JobId, build: PassedBuild): BuildList {
+    const list = new BuildList(jobId, [], []);
+    list.entries.push({ build, rank: 1 });
+    return list;
+  }
+
+  /** Nothing is left to be read. */
+  get isComplete(): boolean {
+    return this.stretch >= this.stretches.length;
+  }
+
+  /** The question for the next page, or for its first build only. Answer it by {@link accept} before asking again. */
+  nextPage(firstOnly = false): BuildsQuery | undefined {
+    const stretch = this.stretches[this.stretch];
+    if (stretch === undefined) return undefined;
+    this.asked = firstOnly ? 1 : this.nextLimit;
+    return {
+      kind: 'builds',
+      jobId: this.jobId,
+      having: this.having,
+      order: stretch.order,
+      after: this.cursor ?? stretch.after,
+      until: stretch.until,
+      limit: this.asked,
+    };
+  }
+
+  accept(builds: readonly PassedBuild[]): void {
+    const stretch = this.stretches[this.stretch];
+    if (stretch === undefined) return;
+    for (const build of builds) this.entries.push({ build, rank: stretch.rank });
+    const last = builds.at(-1);
+    if (last !== undefined && builds.length === this.asked) {
+      this.cursor = last.place;
+    } else {
+      this.stretch++;
+      this.cursor = null;
+    }
+    if (this.asked > 1) this.nextLimit = Math.min(this.nextLimit * 4, LARGEST_PAGE);
+  }
+}

@@ -1,0 +1,384 @@
+import {
+  type BuildId,
+  type Digest,
+  type HistoryQuery,
+  type JobId,
+  type Pair,
+  type PassedBuild,
+  type Place,
+  type ResourceId,
+  type Version,
+  type VersionRow,
+  comparePlaces,
+  versionContains,
+} from '../model/index.js';
+import { BuildList, type Entry, compareEntries, stretchesFor } from './build-list.js';
+import { type Asking, ask } from './history.js';
+import type { Alternative } from './passed.js';
+import type { WorkBudget } from './types.js';
+
+/** An input of a group, ready to be searched for. */
+export interface Wanted {
+  readonly resourceId: ResourceId;
+  readonly alternatives: readonly Alternative[];
+  readonly isEvery: boolean;
+  readonly pin: Version | null;
+  /** The only version that will do, if that is known. */
+  readonly forced: Digest | null;
+}
+
+/** What the search chose for one input. */
+export interface Choice {
+  readonly row: VersionRow;
+  readonly passedBuildIds: readonly BuildId[];
+}
+export interface GroupChoice {
+  readonly choices: readonly Choice[];
+  readonly hasNext: boolean;
+}
+
+/** Thrown when the budget of a group is spent. */
+export class WorkBudgetSpent extends Error {}
+
+/** What is decided so far. Never changed: every step makes a new one. */
+interface State {
+  /** Per input the jobs it passes; undefined while several ways are open. */
+  readonly alternatives: readonly (Alternative | undefined)[];
+  readonly digests: readonly (Digest | undefined)[];
+  readonly builds: ReadonlyMap<JobId, Entry>;
+  /** Where `every` goes on, once an input asked for it and found something. */
+  readonly lastUse: ReadonlyMap<JobId, Place> | undefined;
+}
+
+/** The next choice: which job gives a build for which input. Several heads when the input may pass one job or another. */
+interface Decision {
+  readonly input: number;
+  readonly heads: readonly Head[];
+}
+interface Head {
+  readonly alternative: Alternative;
+  readonly job: JobId;
+  readonly list: BuildList;
+}
+
+/**
+ * Finds the first set of versions for a group of inputs, such that for every job that an input passes there is one
+ * succeeded build that holds the versions of all inputs which pass that job.
+ *
+ * It is a depth-first search in the order of preference: inputs in order, their jobs by ascending id, the builds of a job
+ * as {@link stretchesFor} lists them, a build's versions as recorded. Only branches without a solution are cut: by asking
+ * ahead whether other jobs can follow, and by remembering what failed. What can still succeed depends only on the
+ * versions of inputs with jobs yet to decide, so that is all the memory compares ({@link deadKey}).
+ */
+export class GroupSearch {
+  private readonly lists = new Map<string, BuildList>();
+  private readonly rows = new Map<string, VersionRow | null>();
+  private readonly supports = new Map<string, boolean>();
+  private readonly lastUses = new Map<ResourceId, ReadonlyMap<JobId, Place> | undefined>();
+  private readonly dead = new Set<string>();
+  private steps = 0;
+  private rounds = 0;
+
+  constructor(
+    private readonly plannedJob: JobId,
+    private readonly inputs: readonly Wanted[],
+    private readonly budget: WorkBudget,
+  ) {}
+
+  /** @returns undefined when no set exists. @throws {@link WorkBudgetSpent} */
+  *find(): Asking<GroupChoice | undefined> {
+    const start: State = {
+      alternatives: this.inputs.map(({ alternatives }) => (alternatives.length === 1 ? alternatives[0] : undefined)),
+      digests: this.inputs.map(() => undefined),
+      builds: new Map(),
+      lastUse: undefined,
+    };
+    const end = yield* this.solve(start);
+    return end && this.choiceOf(end);
+  }
+
+  private *solve(before: State): Asking<State | undefined> {
+    const state = yield* this.rememberLastUse(before);
+    const decision = this.nextDecision(state);
+    if (decision === undefined) return state;
+    const key = this.deadKey(state, decision);
+    if (this.dead.has(key)) return undefined;
+    const cursors = decision.heads.map(() => 0);
+    for (;;) {
+      const at = yield* this.firstOf(decision, cursors, state);
+      if (at === undefined) break;
+      const head = decision.heads[at] as Head;
+      const index = cursors[at] as number;
+      cursors[at] = index + 1;
+      const chosen = this.choose(state, decision.input, head, index);
+      yield* this.learnAhead(chosen, decision.input, head, index);
+      const found = yield* this.tryVersions(chosen, this.undecidedInputs(chosen, decision.input, head), head, 0);
+      if (found !== undefined) return found;
+    }
+    this.dead.add(key);
+    return undefined;
+  }
+
+  /** Tries every combination of versions that the build of `head` offers to `open`, from its `from`th input on. */
+  private *tryVersions(state: State, open: readonly number[], head: Head, from: number): Asking<State | undefined> {
+    const input = open[from];
+    if (input === undefined) return yield* this.solve(state);
+    for (const digest of this.offers(state, input, head.job)) {
+      this.spend(1);
+      const next = { ...state, digests: state.digests.with(input, digest) };
+      const found = yield* this.tryVersions(next, open, head, from + 1);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  // -- what to decide next ------------------------------------------------------------------------------------------
+
+  private nextDecision(state: State): Decision | undefined {
+    for (const [input, wanted] of this.inputs.entries()) {
+      const chosen = state.alternatives[input];
+      if (chosen !== undefined) {
+        const job = this.nextJob(state, input, chosen);
+        if (job === undefined) continue;
+        return { input, heads: [{ alternative: chosen, job, list: this.listFor(state, input, chosen, job) }] };
+      }
+      const heads = wanted.alternatives.map((alternative): Head => {
+        const job = alternative.find((j) => state.builds.has(j)) ?? this.nextJob(state, input, alternative);
+        if (job === undefined) throw new Error('an alternative names at least one job');
+        const build = state.builds.get(job);
+        const list = build ? BuildList.ofOne(job, build.build) : this.listFor(state, input, alternative, job);
+        return { alternative, job, list };
+      });
+      return { input, heads };
+    }
+    return undefined;
+  }
+
+  /** The lowest job that has no build yet; under `every`, while nothing is chosen, first the jobs to go on from. */
+  private nextJob(state: State, input: number, alternative: Alternative): JobId | undefined {
+    const open = alternative.filter((job) => !state.builds.has(job));
+    if (!this.inputs[input]?.isEvery || state.digests[input] !== undefined || state.lastUse === undefined)
+      return open[0];
+    const known = open.find((job) => state.lastUse?.has(job));
+    return known ?? open[0];
+  }
+
+  private listFor(state: State, input: number, alternative: Alternative, job: JobId): BuildList {
+    const last = this.inputs[input]?.isEvery ? state.lastUse?.get(job) : undefined;
+    const having = this.having(state, input, alternative, job);
+    const key = `${job}|${having.map(({ resourceId, digest }) => `${resourceId}:${digest}`).join()}|${last?.join('.') ?? ''}`;
+    let list = this.lists.get(key);
+    if (list === undefined) this.lists.set(key, (list = new BuildList(job, having, stretchesFor(last))));
+    return list;
+  }
+
+  /** What a build of the job must hold: the versions of all inputs that pass the job and have one. */
+  private having(state: State, input: number, alternative: Alternative, job: JobId): readonly Pair[] {
+    const pairs = new Map<string, Pair>();
+    for (const [other, { resourceId, forced }] of this.inputs.entries()) {
+      const jobs = other === input ? alternative : state.alternatives[other];
+      const digest = state.digests[other] ?? forced;
+      if (jobs?.includes(job) && digest !== null) pairs.set(`${resourceId}:${digest}`, { resourceId, digest });
+    }
+    return [...pairs.values()];
+  }
+
+  /**
+   * `every` goes on from the builds that the job used last. The first input that needs it and finds something gives them
+   * to the whole group.
+   */
+  private *rememberLastUse(state: State): Asking<State> {
+    if (state.lastUse !== undefined) return state;
+    const input = this.inputs.findIndex((_, i) => this.isOpen(state, i));
+    const wanted = this.inputs[input];
+    if (!wanted?.isEvery) return state;
+    if (!this.lastUses.has(wanted.resourceId)) {
+      this.spend(1);
+      const pipes = yield* ask({ kind: 'lastUse', jobId: this.plannedJob, resourceId: wanted.resourceId });
+      this.lastUses.set(wanted.resourceId, pipes === null ? undefined : newestByJob(pipes));
+    }
+    return { ...state, lastUse: this.lastUses.get(wanted.resourceId) };
+  }
+
+  private isOpen(state: State, input: number): boolean {
+    const jobs = state.alternatives[input];
+    return jobs === undefined || jobs.some((job) => !state.builds.has(job));
+  }
+
+  /** States with equal keys have equal futures. */
+  private deadKey(state: State, { input, heads }: Decision): string {
+    const ways = this.inputs.map(({ alternatives }, i) => {
+      const chosen = state.alternatives[i];
+      return chosen === undefined ? '?' : alternatives.indexOf(chosen);
+    });
+    // A way that is still open may take a build that is already chosen.
+    const stillOffered = new Set(
+      this.inputs.flatMap((w, i) => (state.alternatives[i] === undefined ? w.alternatives.flat() : [])),
+    );
+    const builds = [...state.builds].map(([job, entry]) => (stillOffered.has(job) ? `${job}=${entry.build.id}` : job));
+    const digests = state.digests.map((digest, i) => (digest !== undefined && this.isOpen(state, i) ? digest : ''));
+    return [input, heads.map(({ job }) => job), ways, builds.sort(), digests].join('|');
+  }
+
+  // -- builds and versions ------------------------------------------------------------------------------------------
+
+  private choose(state: State, input: number, { alternative, job, list }: Head, index: number): State {
+    const entry = list.entries[index] as Entry;
+    return {
+      ...state,
+      alternatives: state.alternatives.with(input, alternative),
+      builds: state.builds.has(job) ? state.builds : new Map([...state.builds, [job, entry]]),
+    };
+  }
+
+  /** The inputs that must take a version from the build just chosen. */
+  private undecidedInputs(state: State, input: number, head: Head): readonly number[] {
+    return [...this.inputs.keys()].filter(
+      (i) => state.digests[i] === undefined && (i === input || state.alternatives[i]?.includes(head.job)),
+    );
+  }
+
+  /** The versions that the job's build has for the input, in recorded order, without those that cannot do. */
+  private offers(state: State, input: number, job: JobId): readonly Digest[] {
+    const { resourceId } = this.inputs[input] as Wanted;
+    const held = state.builds.get(job)?.build.versions[resourceId] ?? [];
+    return [...new Set(held)].filter((digest) => this.isUsable(state, input, digest));
+  }
+
+  private isUsable(state: State, input: number, digest: Digest): boolean {
+    const { resourceId, pin, forced } = this.inputs[input] as Wanted;
+    if (forced !== null && digest !== forced) return false;
+    const row = this.rows.get(`${resourceId}:${digest}`);
+    if (!row?.enabled || (pin !== null && !versionContains(row.version, pin))) return false;
+    return (state.alternatives[input] ?? []).every((job) => {
+      const build = state.builds.get(job)?.build;
+      return build
+        ? (build.versions[resourceId] ?? []).includes(digest)
+        : this.supports.get(`${job}:${resourceId}:${digest}`);
+    });
+  }
+
+  private choiceOf(end: State): GroupChoice {
+    const choices = this.inputs.map(({ resourceId }, input): Choice => {
+      const row = this.rows.get(`${resourceId}:${end.digests[input]}`);
+      const builds = end.alternatives[input]?.map((job) => end.builds.get(job)?.build.id);
+      if (!row || !builds) throw new Error('the search ended before every input had a version');
+      return { row, passedBuildIds: builds.filter((id) => id !== undefined).sort((a, b) => a - b) };
+    });
+    return { choices, hasNext: [...end.builds.values()].some(({ rank }) => rank === 0) };
+  }
+
+  // -- asking history -----------------------------------------------------------------------------------------------
+
+  /** Which head has the build to be tried next; undefined when all are at their end or the state has no future. */
+  private *firstOf(decision: Decision, cursors: readonly number[], state: State): Asking<number | undefined> {
+    let best: number | undefined;
+    for (const [at, head] of decision.heads.entries()) {
+      const index = cursors[at] as number;
+      if (!(yield* this.fill(head, index, state))) continue;
+      const entry = head.list.entries[index] as Entry;
+      const rival = best === undefined ? undefined : decision.heads[best]?.list.entries[cursors[best] as number];
+      if (rival === undefined || compareEntries(entry, rival) < 0) best = at;
+    }
+    if (best !== undefined) this.spend(1);
+    return best;
+  }
+
+  /** Reads on until the head's list has the entry. @returns false if it has none, or another job could not follow. */
+  private *fill({ list }: Head, index: number, state: State): Asking<boolean> {
+    while (list.entries.length <= index && !list.isComplete) {
+      const others = index > 0 ? [] : this.otherLists(state, list);
+      const unread = others.filter((other) => other.entries.length === 0 && !other.isComplete);
+      const asked = [list, ...unread];
+      const queries = asked.flatMap((l) => l.nextPage(l !== list) ?? []);
+      const answers = yield* this.askAll(queries);
+      asked.forEach((l, i) => l.accept(answers[i] as readonly PassedBuild[]));
+      if (others.some((other) => other.entries.length === 0 && other.isComplete)) return false;
+    }
+    return list.entries.length > index;
+  }
+
+  /** The lists that other jobs will be asked for, as far as that can be told: each must turn out to hold a build. */
+  private otherLists(state: State, own: BuildList): readonly BuildList[] {
+    const lists = new Set<BuildList>();
+    for (const input of this.inputs.keys()) {
+      const jobs = state.alternatives[input];
+      for (const job of jobs ?? []) {
+        if (jobs && job !== own.jobId && !state.builds.has(job)) lists.add(this.listFor(state, input, jobs, job));
+      }
+    }
+    return [...lists];
+  }
+
+  /**
+   * Makes known what {@link isUsable} needs for the build at `index`; as a list that needs a second build may need many,
+   * also for the builds read with it.
+   */
+  private *learnAhead(state: State, input: number, head: Head, index: number): Asking<void> {
+    const versions = new Map<ResourceId, Set<Digest>>();
+    const passes = new Map<JobId, Map<string, Pair>>();
+    const open = this.undecidedInputs(state, input, head);
+    for (const entry of head.list.entries.slice(index)) {
+      for (const i of open) this.collectUnknown(state, i, entry.build, versions, passes);
+      if (entry === head.list.entries[index] && versions.size === 0 && passes.size === 0) return;
+    }
+    const queries: HistoryQuery[] = [];
+    for (const [resourceId, digests] of versions) queries.push({ kind: 'versions', resourceId, digests: [...digests] });
+    for (const [jobId, pairs] of passes) queries.push({ kind: 'passed', jobId, versions: [...pairs.values()] });
+    const answers = yield* this.askAll(queries);
+    queries.forEach((query, i) => this.learn(query, answers[i]));
+  }
+
+  private collectUnknown(
+    state: State,
+    input: number,
+    build: PassedBuild,
+    versions: Map<ResourceId, Set<Digest>>,
+    passes: Map<JobId, Map<string, Pair>>,
+  ): void {
+    const { resourceId, forced } = this.inputs[input] as Wanted;
+    for (const digest of build.versions[resourceId] ?? []) {
+      if (forced !== null && digest !== forced) continue;
+      if (!this.rows.has(`${resourceId}:${digest}`))
+        versions.set(resourceId, (versions.get(resourceId) ?? new Set()).add(digest));
+      for (const job of state.alternatives[input] ?? []) {
+        if (state.builds.has(job) || this.supports.has(`${job}:${resourceId}:${digest}`)) continue;
+        passes.set(
+          job,
+          (passes.get(job) ?? new Map<string, Pair>()).set(`${resourceId}:${digest}`, { resourceId, digest }),
+        );
+      }
+    }
+  }
+
+  private learn(query: HistoryQuery, answer: unknown): void {
+    if (query.kind === 'versions') {
+      for (const digest of query.digests) this.rows.set(`${query.resourceId}:${digest}`, null);
+      for (const row of answer as readonly VersionRow[]) this.rows.set(`${query.resourceId}:${row.digest}`, row);
+    } else if (query.kind === 'passed') {
+      query.versions.forEach(({ resourceId, digest }, i) => {
+        this.supports.set(`${query.jobId}:${resourceId}:${digest}`, (answer as readonly boolean[])[i] === true);
+      });
+    }
+  }
+
+  private *askAll(queries: readonly HistoryQuery[]): Asking<readonly unknown[]> {
+    this.spend(queries.length);
+    if (++this.rounds > this.budget.rounds) throw new WorkBudgetSpent();
+    return yield queries;
+  }
+
+  private spend(steps: number): void {
+    this.steps += steps;
+    if (this.steps > this.budget.steps) throw new WorkBudgetSpent();
+  }
+}
+
+function newestByJob(pipes: readonly { readonly jobId: JobId; readonly place: Place }[]): ReadonlyMap<JobId, Place> {
+  const newest = new Map<JobId, Place>();
+  for (const { jobId, place } of pipes) {
+    const known = newest.get(jobId);
+    if (known === undefined || comparePlaces(known, place) < 0) newest.set(jobId, place);
+  }
+  return newest;
+}

@@ -1,0 +1,253 @@
+import {
+  type AnswerTo,
+  type BuildId,
+  type BuildStatus,
+  type BuildsQuery,
+  type Digest,
+  type EveryQuery,
+  type EveryStep,
+  type HistoryAnswer,
+  type HistoryQuery,
+  type JobId,
+  type LastUseQuery,
+  type Pair,
+  type PassedBuild,
+  type PinnedQuery,
+  type Pipe,
+  type Place,
+  type RecordedQuery,
+  type ResourceId,
+  type Version,
+  type VersionRow,
+  canonicalJson,
+  comparePlaces,
+  versionContains,
+} from '../model/index.js';
+import type { History } from './history.js';
+
+/** A resource of a world: its present history and what is disabled for it, in the history or not. */
+export interface WorldResource {
+  readonly id: ResourceId;
+  readonly versions: readonly { readonly digest: Digest; readonly version: Version; readonly checkOrder: number }[];
+  readonly disabled: ReadonlySet<Digest>;
+}
+
+export interface WorldBuild {
+  readonly id: BuildId;
+  readonly jobId: JobId;
+  readonly status: BuildStatus;
+  /** The build it re-runs; never itself a rerun. */
+  readonly rerunOf: BuildId | null;
+  readonly outputs: readonly Pair[];
+  readonly inputs: readonly (Pair & { readonly name: string })[];
+  /** The upstream builds that proved its inputs. */
+  readonly pipes: readonly BuildId[];
+}
+
+/** A whole world in memory, for tests, simulation and `weir plan`. Indexes are made when first needed. */
+export class World implements History {
+  private readonly resources: ReadonlyMap<ResourceId, WorldResource>;
+  private readonly buildsById: ReadonlyMap<BuildId, WorldBuild>;
+  private readonly histories = new Map<ResourceId, HistoryIndex>();
+  private readonly jobs = new Map<JobId, JobIndex>();
+  private byJob: ReadonlyMap<JobId, readonly WorldBuild[]> | undefined;
+
+  constructor(resources: readonly WorldResource[], builds: readonly WorldBuild[]) {
+    this.resources = new Map(resources.map((resource) => [resource.id, resource]));
+    this.buildsById = new Map(builds.map((build) => [build.id, build]));
+  }
+
+  answer(query: HistoryQuery): HistoryAnswer {
+    switch (query.kind) {
+      case 'latest':
+        return this.history(query.resourceId).enabled.at(-1) ?? null;
+      case 'pinned':
+        return this.pinned(query);
+      case 'versions':
+        return query.digests.flatMap((digest) => this.history(query.resourceId).byDigest.get(digest) ?? []);
+      case 'every':
+        return this.every(query);
+      case 'lastUse':
+        return this.lastUse(query);
+      case 'builds':
+        return this.job(query.jobId).page(query);
+      case 'passed':
+        return query.versions.map((pair) => this.job(query.jobId).holding(pair).length > 0);
+      case 'recorded':
+        return this.job(query.jobId).recorded.has(recordKey(query));
+    }
+  }
+
+  private pinned({ resourceId, pin }: PinnedQuery): readonly VersionRow[] {
+    const matches: VersionRow[] = [];
+    const history = this.history(resourceId);
+    history.byContent ??= new Map(history.rows.map((row) => [canonicalJson(row.version), row]));
+    const same = history.byContent.get(canonicalJson(pin));
+    if (same) return [same];
+    const { rows } = history;
+    for (let i = rows.length - 1; i >= 0 && matches.length < 2; i--) {
+      const row = rows[i];
+      if (row && versionContains(row.version, pin)) matches.push(row);
+    }
+    return matches;
+  }
+
+  private every({ jobId, resourceId }: EveryQuery): EveryStep {
+    const { enabled } = this.history(resourceId);
+    const highest = this.newestConsumed(jobId, resourceId)?.checkOrder;
+    if (highest === undefined) return { used: false, newer: [], newestUsable: enabled.at(-1) ?? null };
+    const above = firstIndex(enabled, (row) => row.checkOrder > highest);
+    return { used: true, newer: enabled.slice(above, above + 2), newestUsable: enabled[above - 1] ?? null };
+  }
+
+  private lastUse({ jobId, resourceId }: LastUseQuery): AnswerTo<LastUseQuery> {
+    const newest = this.newestConsumed(jobId, resourceId);
+    if (newest === undefined) return null;
+    const build = this.job(jobId).consumers.get(pairKey({ resourceId, digest: newest.digest }));
+    return (build?.pipes ?? []).flatMap((id): Pipe[] => {
+      const upstream = this.buildsById.get(id);
+      return upstream ? [{ jobId: upstream.jobId, place: placeOf(upstream) }] : [];
+    });
+  }
+
+  private newestConsumed(jobId: JobId, resourceId: ResourceId): VersionRow | undefined {
+    const { byDigest } = this.history(resourceId);
+    let newest: VersionRow | undefined;
+    for (const digest of this.job(jobId).consumed.get(resourceId) ?? []) {
+      const row = byDigest.get(digest);
+      if (row && (newest === undefined || row.checkOrder > newest.checkOrder)) newest = row;
+    }
+    return newest;
+  }
+
+  private history(resourceId: ResourceId): HistoryIndex {
+    let index = this.histories.get(resourceId);
+    if (index === undefined) this.histories.set(resourceId, (index = indexHistory(this.resources.get(resourceId))));
+    return index;
+  }
+
+  private job(jobId: JobId): JobIndex {
+    this.byJob ??= groupByJob(this.buildsById.values());
+    let index = this.jobs.get(jobId);
+    if (index === undefined) this.jobs.set(jobId, (index = new JobIndex(this.byJob.get(jobId) ?? [])));
+    return index;
+  }
+}
+
+interface HistoryIndex {
+  /** Ascending check order. */
+  readonly rows: readonly VersionRow[];
+  readonly enabled: readonly VersionRow[];
+  readonly byDigest: ReadonlyMap<Digest, VersionRow>;
+  /** By canonical JSON of the version; made when a pin is first looked for. */
+  byContent?: ReadonlyMap<string, VersionRow>;
+}
+
+function indexHistory(resource: WorldResource | undefined): HistoryIndex {
+  const rows = (resource?.versions ?? [])
+    .map((row): VersionRow => ({ ...row, enabled: !resource?.disabled.has(row.digest) }))
+    .sort((a, b) => a.checkOrder - b.checkOrder);
+  return { rows, enabled: rows.filter((row) => row.enabled), byDigest: new Map(rows.map((row) => [row.digest, row])) };
+}
+
+/** Everything about the builds of one job. */
+class JobIndex {
+  /** Input names with the versions recorded under them, by builds of any status. */
+  readonly recorded = new Set<string>();
+  readonly consumed = new Map<ResourceId, Set<Digest>>();
+  /** By version the newest build, of any status, that consumed it. */
+  readonly consumers = new Map<string, WorldBuild>();
+  /** Succeeded builds, oldest first, all and by version held. */
+  private readonly passed: readonly PassedBuild[];
+  private readonly byVersion = new Map<string, PassedBuild[]>();
+
+  constructor(builds: readonly WorldBuild[]) {
+    const inOrder = [...builds].sort((a, b) => comparePlaces(placeOf(a), placeOf(b)));
+    for (const build of inOrder) {
+      for (const input of build.inputs) {
+        this.recorded.add(recordKey(input));
+        this.consumers.set(pairKey(input), build);
+        const digests = this.consumed.get(input.resourceId) ?? new Set();
+        this.consumed.set(input.resourceId, digests.add(input.digest));
+      }
+    }
+    this.passed = inOrder.filter((build) => build.status === 'succeeded').map(toPassed);
+    for (const build of this.passed) {
+      for (const [resource, digests] of Object.entries(build.versions)) {
+        for (const digest of digests) {
+          const key = `${resource}:${digest}`;
+          const holding = this.byVersion.get(key);
+          if (holding) holding.push(build);
+          else this.byVersion.set(key, [build]);
+        }
+      }
+    }
+  }
+
+  holding(pair: Pair): readonly PassedBuild[] {
+    return this.byVersion.get(pairKey(pair)) ?? [];
+  }
+
+  page({ having, order, after, until, limit }: BuildsQuery): readonly PassedBuild[] {
+    const lists = having.map((pair) => this.holding(pair));
+    const list = lists.reduce(
+      (shortest, next) => (next.length < shortest.length ? next : shortest),
+      lists[0] ?? this.passed,
+    );
+    const forward = order === 'oldest first';
+    const step = forward ? 1 : -1;
+    let at = forward
+      ? firstIndex(list, ({ place }) => after === null || comparePlaces(place, after) > 0)
+      : firstIndex(list, ({ place }) => after !== null && comparePlaces(place, after) >= 0) - 1;
+    const page: PassedBuild[] = [];
+    for (; page.length < limit; at += step) {
+      const build = list[at];
+      if (build === undefined || (until !== null && comparePlaces(build.place, until) * step >= 0)) break;
+      if (having.every(({ resourceId, digest }) => build.versions[resourceId]?.includes(digest))) page.push(build);
+    }
+    return page;
+  }
+}
+
+function toPassed(build: WorldBuild): PassedBuild {
+  const versions: Record<number, Digest[]> = {};
+  for (const { resourceId, digest } of [...build.outputs, ...build.inputs]) {
+    const digests = (versions[resourceId] ??= []);
+    if (!digests.includes(digest)) digests.push(digest);
+  }
+  return { id: build.id, place: placeOf(build), versions };
+}
+
+function placeOf(build: Pick<WorldBuild, 'id' | 'rerunOf'>): Place {
+  return [build.rerunOf ?? build.id, build.id];
+}
+
+function pairKey({ resourceId, digest }: Pair): string {
+  return `${resourceId}:${digest}`;
+}
+
+function recordKey({ name, resourceId, digest }: Pick<RecordedQuery, 'name' | 'resourceId' | 'digest'>): string {
+  return `${resourceId}:${digest}:${name}`;
+}
+
+function groupByJob(builds: Iterable<WorldBuild>): ReadonlyMap<JobId, readonly WorldBuild[]> {
+  const byJob = new Map<JobId, WorldBuild[]>();
+  for (const build of builds) {
+    const known = byJob.get(build.jobId);
+    if (known) known.push(build);
+    else byJob.set(build.jobId, [build]);
+  }
+  return byJob;
+}
+
+/** The first index whose item is `beyond`, in a list where all that are not come first. */
+function firstIndex<Item>(list: readonly Item[], beyond: (item: Item) => boolean): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (beyond(list[middle] as Item)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
