@@ -13,7 +13,7 @@ import { isResolved, type InputPlan } from './types.js';
 /** A build that the decision creates has no id yet. */
 export const NEW_BUILD = 'new';
 
-export type BuildDecision = { readonly build: PendingBuild | typeof NEW_BUILD } & (
+export type BuildDecision<Build = PendingBuild | typeof NEW_BUILD> = { readonly build: Build } & (
   | { readonly do: 'abort' }
   /** `planned`: takes the plan's inputs; `copied`: those of the build it runs again. */
   | { readonly do: 'start'; readonly inputs: 'planned' | 'copied' }
@@ -116,7 +116,7 @@ class Round {
   }
 
   private slotBlocker(build: PendingBuild | typeof NEW_BUILD): Blocker[] | undefined {
-    const { limit, serialGroups } = this.snapshot;
+    const { limit, serialGroups, jobName } = this.snapshot;
     if (limit === null) return undefined;
     const ahead =
       build === NEW_BUILD
@@ -131,12 +131,10 @@ class Round {
     const builds = this.running.map(({ id, job, name }) => ({ id, job, name }));
     const place = ahead.length + 1;
     const others = [...this.running, ...ahead];
-    const group = serialGroups.find((name) => others.some((each) => each.groups.includes(name))) ?? serialGroups[0];
-    return [
-      group === undefined
-        ? { kind: 'max-in-flight', limit, builds, place }
-        : { kind: 'serial-group', group, builds, place },
-    ];
+    const group = serialGroups.find((name) => others.some((each) => each.groups.includes(name)));
+    // A job limited by itself alone is a group of its own name.
+    if (group === undefined || group === jobName) return [{ kind: 'max-in-flight', limit, builds, place }];
+    return [{ kind: 'serial-group', group, builds, place }];
   }
 
   private inputsBlocker(build: PendingBuild | typeof NEW_BUILD): Blocker[] | undefined {

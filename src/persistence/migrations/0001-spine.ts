@@ -134,6 +134,8 @@ const STATEMENTS = [
     constraint versions_are_unique_in_a_history unique (history_id, digest)
   )`,
   `create index versions_newest_first on versions (history_id, check_order desc)`,
+  // For pins that name only some of a version's keys.
+  `create index versions_by_content on versions using gin (version jsonb_path_ops)`,
   `create table disabled_versions (
     resource_id bigint not null references resources on delete cascade,
     digest text not null,
@@ -277,7 +279,16 @@ const STATEMENTS = [
   )`,
   `create index effective_sets_in_build_order on effective_sets (job_id, place desc, build_id desc)`,
   `create index effective_sets_in_arrival_order on effective_sets (job_id, seq)`,
-  `create index effective_sets_by_version on effective_sets using gin (versions jsonb_path_ops)`,
+  // Which builds of a job hold a version: a hash of (job, resource, digest) per version held. Whoever searches by it also
+  // compares the versions themselves.
+  `create function effective_key(job_id bigint, resource text, digest text) returns bigint
+    language sql immutable parallel safe
+    return hashtextextended(job_id::text || ':' || resource || ':' || digest, 0)`,
+  `create function effective_keys(job_id bigint, versions jsonb) returns bigint[]
+    language sql immutable parallel safe
+    return (select array_agg(effective_key(job_id, held.resource, digest))
+            from jsonb_each(versions) as held(resource, digests), jsonb_array_elements_text(held.digests) as digest)`,
+  `create index effective_sets_by_version on effective_sets using gin (effective_keys(job_id, versions))`,
   `create table next_inputs (
     job_id bigint not null references jobs on delete cascade,
     name text not null,

@@ -1,0 +1,161 @@
+import { versionDigest, type EveryStep, type HistoryAnswer, type HistoryQuery } from '../../model/index.js';
+import type { Queryable } from '../db.js';
+
+/**
+ * Answers a plan's questions from the tables, all in one round trip: one sub-select per kind of question, set-based over
+ * the questions of that kind. Run it in one repeatable-read transaction per plan if all answers must be of one moment.
+ * @returns answers in the order of the questions.
+ */
+export async function answerHistoryQueries(
+  db: Queryable,
+  queries: readonly HistoryQuery[],
+): Promise<readonly HistoryAnswer[]> {
+  if (queries.length === 0) return [];
+  const kinds = [...new Set(queries.map(({ kind }) => kind))].sort();
+  const byKind = kinds.map((kind) => queries.filter((query) => query.kind === kind));
+  const columns = kinds.map((kind, i) => {
+    return `(select jsonb_agg((${ANSWERS[kind]}) order by n) from jsonb_array_elements($${i + 1}::jsonb) with ordinality as questions(q, n)) as "${kind}"`;
+  });
+  const parameters = byKind.map((same) => JSON.stringify(same.map(toParameter)));
+  const [row] = await db.query<Record<string, readonly HistoryAnswer[]>>(`select ${columns.join(', ')}`, parameters);
+  if (!row) throw new Error('a select without from returned no row');
+  const answers = new Map<HistoryQuery, HistoryAnswer>();
+  kinds.forEach((kind, i) => byKind[i]?.forEach((query, j) => answers.set(query, row[kind]?.[j] ?? nothing(query))));
+  return queries.map((query) => answers.get(query) ?? null);
+}
+
+/** What a missing resource, or no row at all, means. */
+function nothing(query: HistoryQuery): HistoryAnswer {
+  const none: EveryStep = { used: false, newer: [], newestUsable: null };
+  return query.kind === 'every' ? none : null;
+}
+
+function toParameter(query: HistoryQuery): unknown {
+  if (query.kind === 'pinned') return { ...query, digest: versionDigest(query.pin) };
+  if (query.kind !== 'builds') return query;
+  // The same pairs in the shape of the column, for the containment test.
+  const having: Record<number, string[]> = {};
+  for (const { resourceId, digest } of query.having) (having[resourceId] ??= []).push(digest);
+  return { ...query, holds: having };
+}
+
+const RESOURCE = `(q ->> 'resourceId')::bigint`;
+const JOB = `(q ->> 'jobId')::bigint`;
+/** Versions of the resource's present history, with their disabled marks. */
+const VERSIONS = `resources r join versions v on v.history_id = r.history_id
+  left join disabled_versions d on d.resource_id = r.id and d.digest = v.digest`;
+const VERSION_ROW = `jsonb_build_object('digest', v.digest, 'version', v.version, 'checkOrder', v.check_order, 'enabled', d.digest is null)`;
+
+/** The newest version of the history that the job consumed. Newest first, so that usually one look is enough. */
+function newestConsumed(column: 'check_order' | 'digest'): string {
+  return `(select v.${column} from resources r join versions v on v.history_id = r.history_id
+    where r.id = ${RESOURCE}
+      and exists (select from build_inputs i where i.job_id = ${JOB} and i.resource_id = ${RESOURCE})
+      and exists (select from build_inputs i where i.job_id = ${JOB} and i.resource_id = ${RESOURCE} and i.digest = v.digest)
+    order by v.check_order desc limit 1)`;
+}
+
+const LATEST = `select ${VERSION_ROW} from ${VERSIONS}
+  where r.id = ${RESOURCE} and d.digest is null order by v.check_order desc limit 1`;
+
+const PINNED = `select coalesce(jsonb_agg(found.row), '[]') from (
+    (select ${VERSION_ROW} as row from ${VERSIONS} where r.id = ${RESOURCE} and v.digest = q ->> 'digest')
+    union all
+    (select ${VERSION_ROW} from ${VERSIONS}
+     where r.id = ${RESOURCE} and v.version @> (q -> 'pin')
+       and not exists (select from versions same where same.history_id = r.history_id and same.digest = q ->> 'digest')
+     order by v.check_order desc limit 2)
+  ) found`;
+
+const BY_DIGEST = `select coalesce(jsonb_agg(${VERSION_ROW}), '[]') from ${VERSIONS}
+  where r.id = ${RESOURCE} and v.digest = any (array(select jsonb_array_elements_text(q -> 'digests')))`;
+
+const EVERY = `select jsonb_build_object(
+    'used', used.top is not null,
+    'newer', coalesce((select jsonb_agg(newer.row) from (
+        select ${VERSION_ROW} as row from ${VERSIONS}
+        where r.id = ${RESOURCE} and d.digest is null and v.check_order > used.top order by v.check_order limit 2
+      ) newer), '[]'),
+    'newestUsable', (select ${VERSION_ROW} from ${VERSIONS}
+        where r.id = ${RESOURCE} and d.digest is null and v.check_order <= coalesce(used.top, 9223372036854775807)
+        order by v.check_order desc limit 1))
+  from (select ${newestConsumed('check_order')} as top) used`;
+
+const LAST_USE = `select (
+    select coalesce(jsonb_agg(jsonb_build_object('jobId', b.job_id, 'place', jsonb_build_array(coalesce(b.rerun_of, b.id), b.id))), '[]')
+    from build_pipes p join builds b on b.id = p.from_build_id where p.build_id = own.id)
+  from (
+    select b.id from build_inputs i join builds b on b.id = i.build_id
+    where i.job_id = ${JOB} and i.resource_id = ${RESOURCE} and i.digest = ${newestConsumed('digest')}
+    order by coalesce(b.rerun_of, b.id) desc, b.id desc limit 1
+  ) own`;
+
+const PASSED = `select jsonb_agg(exists (
+      select from effective_sets e
+      where effective_keys(e.job_id, e.versions) @> array[effective_key(${JOB}, pair ->> 'resourceId', pair ->> 'digest')]
+        and e.job_id = ${JOB}
+        and e.versions -> (pair ->> 'resourceId') ? (pair ->> 'digest')
+    ) order by place)
+  from jsonb_array_elements(q -> 'versions') with ordinality as pairs(pair, place)`;
+
+const RECORDED = `select exists (select from build_inputs i
+    where i.job_id = ${JOB} and i.resource_id = ${RESOURCE} and i.digest = q ->> 'digest' and i.name = q ->> 'name')`;
+
+/** Builds looked at in order before the index of versions is asked: most questions are about what is newest. */
+const WINDOW = 64;
+
+/**
+ * A page of builds in one direction. First the nearest {@link WINDOW} builds are looked at in order; if they do not give
+ * enough, the index over (job, resource, version) finds the rest, so neither a version held by every build nor one held
+ * by a single old build is slow.
+ */
+function pageOfBuilds(direction: 'asc' | 'desc'): string {
+  const behind = direction === 'asc' ? '>' : '<';
+  const before = direction === 'asc' ? '<' : '>';
+  const order = `e.place ${direction}, e.build_id ${direction}`;
+  const inRange = `e.job_id = ${JOB}
+    and (e.place, e.build_id) ${behind} (bounds.after_root, bounds.after_id)
+    and (e.place, e.build_id) ${before} (bounds.until_root, bounds.until_id)`;
+  const [first, last] = direction === 'asc' ? ['-1', '9223372036854775807'] : ['9223372036854775807', '-1'];
+  return `select coalesce(jsonb_agg(jsonb_build_object(
+      'id', page.build_id, 'place', jsonb_build_array(page.place, page.build_id), 'versions', page.versions)
+      order by page.place ${direction}, page.build_id ${direction}), '[]')
+    from (select
+        coalesce((q #>> '{after,0}')::bigint, ${first}) as after_root, coalesce((q #>> '{after,1}')::bigint, ${first}) as after_id,
+        coalesce((q #>> '{until,0}')::bigint, ${last}) as until_root, coalesce((q #>> '{until,1}')::bigint, ${last}) as until_id,
+        (q ->> 'limit')::integer as wanted, q -> 'holds' as holds, q -> 'holds' = '{}' as takes_all
+      ) bounds,
+    lateral (
+      with nearest as materialized (
+        select e.place, e.build_id, e.versions from effective_sets e, lateral (select 1) one
+        where ${inRange} order by ${order} limit case when bounds.takes_all then bounds.wanted else ${WINDOW} end
+      ), near as materialized (
+        select * from nearest e where e.versions @> bounds.holds order by ${order} limit bounds.wanted
+      )
+      select * from near
+      union all
+      (select e.place, e.build_id, e.versions
+       from (select e.* from effective_sets e
+             where effective_keys(e.job_id, e.versions) @> array(
+               select effective_key(${JOB}, resource, digest)
+               from jsonb_each(bounds.holds) as held(resource, digests), jsonb_array_elements_text(digests) as digest)
+             offset 0) e
+       where not bounds.takes_all
+         and (select count(*) from nearest) = ${WINDOW} and (select count(*) from near) < bounds.wanted
+         and ${inRange} and e.versions @> bounds.holds
+         and e.build_id not in (select build_id from nearest)
+       order by ${order} limit bounds.wanted)
+    ) page`;
+}
+
+/** The answer to one question `q` of each kind. */
+const ANSWERS: Readonly<Record<HistoryQuery['kind'], string>> = {
+  latest: LATEST,
+  pinned: PINNED,
+  versions: BY_DIGEST,
+  every: EVERY,
+  lastUse: LAST_USE,
+  passed: PASSED,
+  recorded: RECORDED,
+  builds: `case when q ->> 'order' = 'oldest first' then (${pageOfBuilds('asc')}) else (${pageOfBuilds('desc')}) end`,
+};
