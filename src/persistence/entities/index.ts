@@ -1,2 +1,54 @@
-/** Every entity, for TypeORM. */
-export const entities: (new () => object)[] = [];
+import { Build } from './build.entity.js';
+import { BuildEvent } from './build-event.entity.js';
+import { BuildInput } from './build-input.entity.js';
+import { BuildOutput } from './build-output.entity.js';
+import { BuildPipe } from './build-pipe.entity.js';
+import { BuildStep } from './build-step.entity.js';
+import { DisabledVersion } from './disabled-version.entity.js';
+import { EffectiveSet } from './effective-set.entity.js';
+import { History } from './history.entity.js';
+import { Job } from './job.entity.js';
+import { JobInput } from './job-input.entity.js';
+import { JobOutput } from './job-output.entity.js';
+import { JobSerialGroup } from './job-serial-group.entity.js';
+import { LoginAttempt } from './login-attempt.entity.js';
+import { NextInput } from './next-input.entity.js';
+import { NextPipe } from './next-pipe.entity.js';
+import { Pin } from './pin.entity.js';
+import { Pipeline } from './pipeline.entity.js';
+import { PipelineRevision } from './pipeline-revision.entity.js';
+import { PipelineSource } from './pipeline-source.entity.js';
+import { Resource } from './resource.entity.js';
+import { Team } from './team.entity.js';
+import { Token } from './token.entity.js';
+import { User } from './user.entity.js';
+import { Version } from './version.entity.js';
+
+/** Every entity, for TypeORM: they must agree with what the migrations made (a test compares them). */
+export const entities = [
+  Team,
+  User,
+  Token,
+  LoginAttempt,
+  PipelineSource,
+  Pipeline,
+  PipelineRevision,
+  History,
+  Resource,
+  Version,
+  DisabledVersion,
+  Pin,
+  Job,
+  JobInput,
+  JobOutput,
+  JobSerialGroup,
+  Build,
+  BuildInput,
+  BuildOutput,
+  BuildPipe,
+  EffectiveSet,
+  NextInput,
+  NextPipe,
+  BuildStep,
+  BuildEvent,
+];

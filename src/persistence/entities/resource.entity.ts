@@ -1,0 +1,54 @@
+import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryGeneratedColumn, Unique, type Relation } from 'typeorm';
+import { History } from './history.entity.js';
+import { Pipeline } from './pipeline.entity.js';
+
+/** Something outside that has versions. Inactive when the present config does not name it any more. */
+@Unique('resource_names_are_unique_in_a_pipeline', ['pipelineId', 'name'])
+@Index('resources_by_history', ['historyId'])
+@Entity('resources')
+export class Resource {
+  @PrimaryGeneratedColumn('identity', {
+    type: 'bigint',
+    generatedIdentity: 'ALWAYS',
+    primaryKeyConstraintName: 'resources_pkey',
+  })
+  id: number;
+
+  @Column({ name: 'pipeline_id', type: 'bigint' })
+  pipelineId: number;
+
+  @ManyToOne(() => Pipeline, { onDelete: 'CASCADE', nullable: false })
+  @JoinColumn({ name: 'pipeline_id', foreignKeyConstraintName: 'resources_pipeline_id_fkey' })
+  pipeline: Relation<Pipeline>;
+
+  @Column({ type: 'text' })
+  name: string;
+
+  @Column({ type: 'text' })
+  type: string;
+
+  @Column({ type: 'jsonb' })
+  config: unknown;
+
+  @Column({ type: 'boolean', default: true })
+  active: boolean;
+
+  @Column({ name: 'history_id', type: 'bigint', nullable: true })
+  historyId: number | null;
+
+  @ManyToOne(() => History, { onDelete: 'SET NULL' })
+  @JoinColumn({ name: 'history_id', foreignKeyConstraintName: 'resources_history_id_fkey' })
+  history: Relation<History | null>;
+
+  @Column({ type: 'boolean', default: false })
+  paused: boolean;
+
+  @Column({ name: 'paused_by', type: 'text', nullable: true })
+  pausedBy: string | null;
+
+  @Column({ name: 'paused_at', type: 'timestamptz', nullable: true })
+  pausedAt: Date | null;
+
+  @Column({ name: 'pause_reason', type: 'text', nullable: true })
+  pauseReason: string | null;
+}
