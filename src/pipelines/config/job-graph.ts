@@ -1,4 +1,4 @@
-import type { GetStepConfig, JobConfig, PipelineConfig, StepConfig, Version } from '../../model/index.js';
+import type { GetStepConfig, JobConfig, PassedConfig, PassedTerm, PipelineConfig, Version } from '../../model/index.js';
 import { matchesName } from './name-glob.js';
 import { stepsOf } from './steps.js';
 
@@ -43,21 +43,39 @@ export function jobsIn(passed: PassedJobs | null): string[] {
   return [...new Set(('all' in passed ? passed.all : passed.any).flatMap(jobsIn))];
 }
 
-/** Does the job get or put the resource? Only such a job can vouch for its versions. */
-export function touchesResource(job: JobConfig, resource: string): boolean {
-  return stepsOf(job).some((step: StepConfig) => {
-    if ('get' in step) return (step.resource ?? step.get) === resource;
-    return 'put' in step && (step.resource ?? step.put) === resource;
+/** The resources that the job gets or puts. Only a job that touches a resource can vouch for its versions. */
+export function touchedResources(job: JobConfig): ReadonlySet<string> {
+  const names = stepsOf(job).flatMap((step) => {
+    if ('get' in step) return [step.resource ?? step.get];
+    return 'put' in step ? [step.resource ?? step.put] : [];
   });
+  return new Set(names);
+}
+
+/** Every name or glob in a `passed`, as written, with the keys that lead to it. */
+export function passedNames(
+  passed: GetStepConfig['passed'],
+): { readonly name: string; readonly path: readonly (string | number)[] }[] {
+  if (passed === undefined) return [];
+  if (isList(passed)) return passed.flatMap((term, index) => termNames(term, [index]));
+  return termNames(passed, []);
+}
+
+function termNames(term: PassedTerm, path: readonly (string | number)[]): ReturnType<typeof passedNames> {
+  if (typeof term === 'string') return [{ name: term, path }];
+  const [many, terms] = 'all' in term ? (['all', term.all] as const) : (['any', term.any] as const);
+  return (terms ?? []).flatMap((inner, index) => termNames(inner, [...path, many, index]));
 }
 
 /** The names among `jobs` that the terms of a `passed` mean. null: it asks for nothing. */
 export function expandPassed(passed: GetStepConfig['passed'], jobs: readonly string[]): PassedJobs | null {
   if (passed === undefined) return null;
-  return simplify(expand(Array.isArray(passed) ? { all: passed } : (passed as PassedTerm), jobs));
+  return simplify(expand(isList(passed) ? { all: passed } : passed, jobs));
 }
 
-type PassedTerm = string | { readonly all: readonly PassedTerm[] } | { readonly any: readonly PassedTerm[] };
+function isList(passed: PassedConfig): passed is readonly PassedTerm[] {
+  return Array.isArray(passed);
+}
 
 function expand(
   term: PassedTerm,
@@ -67,7 +85,7 @@ function expand(
     return { many: 'all', of: jobs.filter((job) => matchesName(term, job)).map((job) => ({ job })) };
   }
   const many = 'all' in term ? 'all' : 'any';
-  const of = ('all' in term ? term.all : term.any).flatMap((inner) => {
+  const of = (('all' in term ? term.all : term.any) ?? []).flatMap((inner) => {
     // A glob stands for each of its jobs, so under `any` one of them is enough.
     const expanded = expand(inner, jobs);
     if (typeof inner === 'string') return expanded.of;

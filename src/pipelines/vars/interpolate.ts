@@ -23,6 +23,8 @@ export class InterpolationError extends Error {
     message: string,
     /** Vars without a value; empty when something else is wrong. */
     readonly undefinedVars: readonly string[] = [],
+    /** Keys that lead to the text in which it stands; empty for undefined vars, which may stand in many. */
+    readonly path: readonly (string | number)[] = [],
   ) {
     super(message);
   }
@@ -78,58 +80,66 @@ export function firstOf(...lookups: readonly VarLookup[]): VarLookup {
   };
 }
 
+type Path = readonly (string | number)[];
+
 class Pass {
   readonly undefinedVars = new Set<string>();
   private readonly known = new Map<string, JsonValue | undefined>();
 
   constructor(private readonly lookup: VarLookup) {}
 
-  fill(value: JsonValue): JsonValue {
-    if (typeof value === 'string') return this.fillText(value);
-    if (Array.isArray(value)) return value.map((item: JsonValue) => this.fill(item));
+  fill(value: JsonValue, at: Path = []): JsonValue {
+    if (typeof value === 'string') return this.fillText(value, at);
+    if (Array.isArray(value)) return value.map((item: JsonValue, index) => this.fill(item, [...at, index]));
     if (value === null || typeof value !== 'object') return value;
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [this.fillKey(key), this.fill(item)]));
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [this.fillKey(key, at), this.fill(item, [...at, key])]),
+    );
   }
 
-  private fillText(text: string): JsonValue {
-    const whole = new RegExp(`^${REFERENCE.source}$`, 'u').exec(text);
-    if (whole?.[1] !== undefined) return this.resolve(whole[1]) ?? text;
+  private fillText(text: string, at: Path): JsonValue {
+    if (!text.includes('((')) return text;
+    const whole = WHOLE.exec(text);
+    if (whole?.[1] !== undefined) {
+      const value = this.resolve(whole[1], at);
+      return value === undefined ? text : value;
+    }
     return text.replace(REFERENCE, (written, inner: string) => {
-      const value = this.resolve(inner);
+      const value = this.resolve(inner, at);
       if (value === undefined) return written;
       if (typeof value === 'string' || typeof value === 'number') return String(value);
-      throw new InterpolationError(`cannot interpolate non-primitive value of var '${inner}' into a longer text`);
+      throw new InterpolationError(`cannot interpolate non-primitive value of var '${inner}' into text`, [], at);
     });
   }
 
-  private fillKey(key: string): string {
-    const filled = this.fillText(key);
+  private fillKey(key: string, at: Path): string {
+    const filled = this.fillText(key, [...at, key]);
     if (typeof filled === 'string' || typeof filled === 'number') return String(filled);
-    throw new InterpolationError(`cannot use the non-primitive value of '${key}' as a key`);
+    throw new InterpolationError(`cannot use the non-primitive value of '${key}' as a key`, [], [...at, key]);
   }
 
   /** null is a value; undefined means that the var is unknown. */
-  private resolve(inner: string): JsonValue | undefined {
-    if (!this.known.has(inner)) this.known.set(inner, this.look(inner));
+  private resolve(inner: string, at: Path): JsonValue | undefined {
+    if (!this.known.has(inner)) this.known.set(inner, this.look(inner, at));
     return this.known.get(inner);
   }
 
-  private look(inner: string): JsonValue | undefined {
+  private look(inner: string, at: Path): JsonValue | undefined {
     const reference = parseReference(inner);
     const value = reference === undefined ? undefined : this.lookup(reference);
     if (reference === undefined || value === undefined) {
       this.undefinedVars.add(inner);
       return undefined;
     }
-    return reference.fields.reduce((at, field) => fieldOf(at, field, inner), value);
+    return reference.fields.reduce((map, field) => {
+      const found = isMap(map) && Object.hasOwn(map, field) ? map[field] : undefined;
+      if (found === undefined) throw new InterpolationError(`var '${inner}' has no field '${field}'`, [], at);
+      return found;
+    }, value);
   }
 }
 
-function fieldOf(value: JsonValue, field: string, inner: string): JsonValue {
-  const found = isMap(value) && Object.hasOwn(value, field) ? value[field] : undefined;
-  if (found === undefined) throw new InterpolationError(`var '${inner}' has no field '${field}'`);
-  return found;
-}
+const WHOLE = new RegExp(`^${REFERENCE.source}$`, 'u');
 
 function isMap(value: JsonValue): value is JsonObject {
   return value !== null && typeof value === 'object' && !Array.isArray(value);

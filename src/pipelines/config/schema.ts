@@ -1,0 +1,286 @@
+import { parseDurationMs, type PipelineConfig, type TaskConfig, type Version } from '../../model/index.js';
+import type { Path } from './finding.js';
+import { HOOKS } from './steps.js';
+import {
+  anything,
+  fields,
+  flag,
+  integer,
+  isMap,
+  kindOf,
+  list,
+  looseText,
+  mapOf,
+  oneOf,
+  opaqueMap,
+  text,
+  type Findings,
+  type Shape,
+} from './shape.js';
+
+/** Field by field what a pipeline may hold; laws that span fields are in rules.ts. */
+
+const duration: Shape<string> = (value, at, found) => {
+  const read = looseText(value, at, found);
+  // Inside `across` a var may still stand here; it is judged when the step runs.
+  if (read === undefined || read.includes('((') || parseDurationMs(read) !== undefined) return read;
+  found.problem(at, `invalid duration '${read}'`, { hint: 'write it like 90s, 10m or 1h30m' });
+  return undefined;
+};
+
+const interval: Shape<string> = (value, at, found) => (value === 'never' ? value : duration(value, at, found));
+
+const MEMORY = /^\d+\s*(?:[kmg]i?)?b?$/i;
+const memory: Shape<string | number> = (value, at, found) => {
+  if (typeof value === 'number') return integer(value, at, found);
+  const read = text(value, at, found);
+  if (read === undefined || read.includes('((') || MEMORY.test(read)) return read;
+  found.problem(at, `invalid memory size '${read}'`, { hint: 'write it like 512MB or 1GB' });
+  return undefined;
+};
+
+const cpu: Shape<string | number> = (value, at, found) =>
+  typeof value === 'string' && value.includes('((') ? value : integer(value, at, found);
+
+const limits = fields({ cpu, memory }, { unknown: 'warn' });
+
+const looseVersion = mapOf(looseText) as Shape<Version>;
+
+/** Versions inside steps and tasks must be quoted: `1.10` as a number would be another version. */
+const version = mapOf((value, at, found) => {
+  if (typeof value === 'string') return value;
+  found.problem(at, `the value ${JSON.stringify(value)} of ${at.at(-1)} is not a string`, { hint: 'put it in quotes' });
+  return undefined;
+}) as Shape<Version>;
+
+const getVersion: Shape = (value, at, found) =>
+  isMap(value) ? version(value, at, found) : oneOf('latest', 'every')(value, at, found);
+
+const passedTerm: Shape = (value, at, found) => (isMap(value) ? passedMap(value, at, found) : text(value, at, found));
+const passedMap: Shape = (value, at, found) => {
+  const keys = Object.keys(value as object).filter((key) => key === 'all' || key === 'any');
+  if (keys.length !== 1) found.problem(at, "must have one of 'all' and 'any'");
+  return fields({ all: list(passedTerm), any: list(passedTerm) })(value, at, found);
+};
+const passed: Shape = (value, at, found) =>
+  isMap(value) ? passedMap(value, at, found) : list(passedTerm)(value, at, found);
+
+const imageResource = fields(
+  { name: text, type: text, source: opaqueMap, params: opaqueMap, version, tags: list(text) },
+  { unknown: 'warn', required: { type: 'has no type' } },
+);
+
+/** A task file, or a task's inline `config`. */
+export const taskConfig = fields(
+  {
+    platform: text,
+    image_resource: imageResource,
+    rootfs_uri: text,
+    inputs: list(fields({ name: text, path: text, optional: flag }, { unknown: 'warn' })),
+    outputs: list(fields({ name: text, path: text }, { unknown: 'warn' })),
+    caches: list(fields({ path: text, ttl: duration }, { unknown: 'warn', required: { path: 'has no path' } })),
+    params: opaqueMap,
+    run: fields({ path: text, args: list(text), dir: text, user: text }, { unknown: 'warn' }),
+    container_limits: limits,
+  },
+  { required: { platform: "missing 'platform'" } },
+) as Shape<TaskConfig>;
+
+const maxInFlight: Shape<string | number> = (value, at, found) => {
+  if (value === 'all') return value;
+  const read = integer(value, at, found);
+  if (read !== undefined && read <= 0) found.problem(at, 'must be greater than 0');
+  return read;
+};
+
+const acrossVar = fields(
+  { var: text, values: anything, max_in_flight: maxInFlight },
+  { required: { var: 'has no var', values: 'has no values' } },
+);
+
+const attempts: Shape<number> = (value, at, found) => {
+  const read = integer(value, at, found);
+  if (read !== undefined && read <= 0) found.problem(at, 'must be greater than 0');
+  return read;
+};
+
+const hooks: Readonly<Record<string, Shape>> = Object.fromEntries(
+  HOOKS.map((name) => [name, ((value, at, found) => step(value, at, found)) satisfies Shape]),
+);
+const steps: Shape = (value, at, found) => list(step)(value, at, found);
+
+const inParallel: Shape = (value, at, found) => {
+  if (Array.isArray(value)) return steps(value, at, found);
+  return fields({ steps, limit: integer, fail_fast: flag }, { unknown: 'warn' })(value, at, found);
+};
+
+const inputs: Shape = (value, at, found) =>
+  Array.isArray(value) ? list(text)(value, at, found) : oneOf('detect', 'all')(value, at, found);
+
+const tags = list(text);
+
+/** The keys of each kind of step, the one that names it first; the first of them that a step has decides. */
+const CORES: readonly (readonly [string, Readonly<Record<string, Shape>>])[] = [
+  ['run', { run: text, type: text, params: opaqueMap, privileged: flag, container_limits: limits, tags }],
+  [
+    'task',
+    {
+      task: text,
+      file: text,
+      config: taskConfig,
+      image: text,
+      privileged: flag,
+      hermetic: flag,
+      vars: opaqueMap,
+      params: opaqueMap,
+      input_mapping: mapOf(text),
+      output_mapping: mapOf(text),
+      container_limits: limits,
+      tags,
+    },
+  ],
+  ['put', { put: text, resource: text, params: opaqueMap, inputs, get_params: opaqueMap, no_get: flag, tags }],
+  ['get', { get: text, resource: text, passed, trigger: flag, version: getVersion, params: opaqueMap, tags }],
+  [
+    'set_pipeline',
+    { set_pipeline: text, file: text, vars: opaqueMap, var_files: list(text), instance_vars: opaqueMap, team: text },
+  ],
+  ['load_var', { load_var: text, file: text, format: oneOf('raw', 'trim', 'json', 'yml', 'yaml'), reveal: flag }],
+  ['try', { try: (value, at, found) => step(value, at, found) }],
+  ['do', { do: steps, tags }],
+  ['in_parallel', { in_parallel: inParallel, tags }],
+];
+
+/** Names of all kinds of steps. */
+export const STEP_KINDS: readonly string[] = CORES.map(([name]) => name);
+
+const MODIFIERS: Readonly<Record<string, Shape>> = { timeout: duration, attempts, ...hooks };
+const ACROSS: Readonly<Record<string, Shape>> = { across: list(acrossVar), fail_fast: flag };
+
+/** Gives an empty map for what is no step, so that its neighbours keep their indexes. */
+function step(value: unknown, at: Path, found: Findings): object {
+  if (!isMap(value)) {
+    found.problem(at, `must be a step, not ${kindOf(value)}`);
+    return {};
+  }
+  const core = CORES.find(([name]) => Object.hasOwn(value, name));
+  const modifiers = Object.hasOwn(value, 'across') ? { ...MODIFIERS, ...ACROSS } : MODIFIERS;
+  if (core === undefined) return coreless(value, at, found, modifiers);
+  const [name, own] = core;
+  const extra = STEP_KINDS.filter((kind) => kind !== name && Object.hasOwn(value, kind));
+  for (const kind of extra) {
+    const hint = `'${name}' and '${kind}' are two steps: give each an item of the list`;
+    found.problem([...at, kind], `unknown field '${kind}'`, { hint, onKey: true });
+  }
+  const kept = Object.fromEntries(Object.entries(value).filter(([key]) => !extra.includes(key)));
+  const required = name === 'do' || name === 'in_parallel' || name === 'try' ? 'is empty' : EMPTY_NAME;
+  return fields({ ...own, ...modifiers }, { required: { [name]: required } })(kept, at, found) ?? {};
+}
+
+const EMPTY_NAME = 'identifier cannot be an empty string';
+
+function coreless(
+  value: Record<string, unknown>,
+  at: Path,
+  found: Findings,
+  modifiers: Readonly<Record<string, Shape>>,
+): object {
+  const isEmpty = Object.keys(value).length === 0;
+  found.problem(at, isEmpty ? 'no step configured' : 'no core step type declared', {
+    hint: `a step has one of ${STEP_KINDS.join(', ')}`,
+  });
+  // Every kind is offered to near-name hints, so that `taks: x` is told apart from a stray key.
+  const all = Object.fromEntries(STEP_KINDS.map((name) => [name, anything] as const));
+  fields({ ...all, ...modifiers })(value, at, found);
+  return {};
+}
+
+const NAMED = { required: { name: 'has no name' } };
+const TYPED = { required: { name: 'has no name', type: 'has no type' } };
+
+const resourceType = fields(
+  {
+    name: looseText,
+    type: looseText,
+    source: opaqueMap,
+    params: opaqueMap,
+    defaults: opaqueMap,
+    privileged: flag,
+    check_every: interval,
+    tags: list(looseText),
+  },
+  TYPED,
+);
+
+const SECTIONS: Readonly<Record<string, Shape>> = {
+  groups: list(fields({ name: looseText, jobs: list(looseText), resources: list(looseText) }, NAMED)),
+  var_sources: list(fields({ name: looseText, type: looseText, config: opaqueMap }, TYPED)),
+  resources: list(
+    fields(
+      {
+        name: looseText,
+        old_name: looseText,
+        type: looseText,
+        source: opaqueMap,
+        icon: looseText,
+        version: looseVersion,
+        check_every: interval,
+        check_timeout: duration,
+        tags: list(looseText),
+        public: flag,
+        webhook_token: looseText,
+        expose_build_created_by: flag,
+      },
+      TYPED,
+    ),
+  ),
+  resource_types: list(resourceType),
+  prototypes: list(resourceType),
+  jobs: list(
+    fields(
+      {
+        name: looseText,
+        old_name: looseText,
+        plan: steps,
+        serial: flag,
+        serial_groups: list(looseText),
+        max_in_flight: integer,
+        interruptible: flag,
+        public: flag,
+        disable_manual_trigger: flag,
+        disable_reruns: flag,
+        tags: list(looseText),
+        build_log_retention: fields({ days: integer, builds: integer, minimum_succeeded_builds: integer }),
+        build_logs_to_retain: integer,
+        ...hooks,
+      },
+      NAMED,
+    ),
+  ),
+  display: fields({ background_image: looseText, background_filter: looseText }),
+  user_data: anything,
+};
+
+/**
+ * A pipeline. Other top-level keys are dropped: they are where authors keep their anchors. Only one that is nearly a
+ * known key is worth a warning.
+ */
+export const pipelineConfig: Shape<PipelineConfig> = (value, at, found) => {
+  if (!isMap(value)) {
+    found.problem(at, `a pipeline must be a map, not ${kindOf(value)}`);
+    return undefined;
+  }
+  const sections = Object.entries(value).filter(([key]) => Object.hasOwn(SECTIONS, key));
+  const absent = Object.keys(SECTIONS).filter((key) => !Object.hasOwn(value, key));
+  for (const key of Object.keys(value).filter((other) => !Object.hasOwn(SECTIONS, other))) {
+    const more = nearSection(key, absent);
+    if (more !== undefined)
+      found.warn('unknown_field', [...at, key], `unknown field '${key}' is ignored`, { onKey: true, hint: more });
+  }
+  return fields(SECTIONS)(Object.fromEntries(sections), at, found) as PipelineConfig;
+};
+
+function nearSection(key: string, absent: readonly string[]): string | undefined {
+  const near = absent.find((name) => name.replace(/s$/, '') === key.toLowerCase().replace(/s$/, ''));
+  return near === undefined ? undefined : `did you mean '${near}'?`;
+}
