@@ -8,3 +8,4 @@ export {
   type User,
 } from './auth.service.js';
 export { bearerToken, Caller, Open } from './auth.guard.js';
+export { TeamsService } from './teams.service.js';

@@ -9,11 +9,23 @@ export interface Loop {
   runOnce(signal: AbortSignal): Promise<void>;
 }
 
+/** How a loop of this process does. */
+export interface LoopState {
+  readonly name: string;
+  /** Did its last round throw? */
+  readonly isFailing: boolean;
+  /** Milliseconds since its last round began. */
+  readonly lastRoundAgoMs: number;
+}
+
 /**
  * Runs one loop: notification, tick or shutdown, then a round. Rounds never overlap; a wake that comes during a round
  * causes one more round after it, so no wake is lost.
  */
 export class LoopRunner {
+  private static readonly started = new Set<LoopRunner>();
+  private isFailing = false;
+  private lastRoundAtMs = performance.now();
   private readonly stopping = new AbortController();
   private wanted = true;
   private rouse: (() => void) | undefined;
@@ -24,7 +36,17 @@ export class LoopRunner {
     private readonly log: Logger,
   ) {}
 
+  /** Every loop of this process that was started and not yet stopped, for health. */
+  static running(): LoopState[] {
+    return [...LoopRunner.started].map(({ loop, isFailing, lastRoundAtMs }) => ({
+      name: loop.name,
+      isFailing,
+      lastRoundAgoMs: Math.round(performance.now() - lastRoundAtMs),
+    }));
+  }
+
   start(): void {
+    LoopRunner.started.add(this);
     this.finished ??= this.run();
   }
 
@@ -39,6 +61,7 @@ export class LoopRunner {
     this.stopping.abort();
     this.rouse?.();
     await this.finished;
+    LoopRunner.started.delete(this);
   }
 
   private async run(): Promise<void> {
@@ -47,9 +70,12 @@ export class LoopRunner {
       if (!this.wanted) await this.sleep();
       if (signal.aborted) return;
       this.wanted = false;
+      this.lastRoundAtMs = performance.now();
       try {
         await this.loop.runOnce(signal);
+        this.isFailing = false;
       } catch (error) {
+        this.isFailing = true;
         if (!signal.aborted) this.log.warn({ loop: this.loop.name, error: messageOf(error) }, 'loop round failed');
       }
     }

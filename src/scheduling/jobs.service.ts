@@ -17,11 +17,12 @@ import {
   jobsOfPipeline,
   nextInputs,
   readJobSnapshot,
+  scheduleRequests,
 } from '../persistence/index.js';
 import { NotFoundError } from '../platform/index.js';
 import { prepare } from './preparation.js';
 
-/** Jobs as people see them. Only reads; the trigger loop and the pipelines room write. */
+/** Jobs as people see them. Reads, and asks; the trigger loop and the pipelines room write. */
 @Injectable()
 export class JobsService {
   constructor(@Inject(Db) private readonly db: Db) {}
@@ -36,6 +37,11 @@ export class JobsService {
       known.map((job) => job.name),
     );
     throw new NotFoundError(`the pipeline has no job "${name}"${near}`);
+  }
+
+  /** Asks the trigger loop to look at the job again. */
+  async requestSchedule(id: JobId): Promise<void> {
+    await this.db.tx((tx) => scheduleRequests.jobs(tx, [id]));
   }
 
   /** @throws NotFoundError */

@@ -10,8 +10,3 @@ export interface TeamRow {
 export async function listTeams(db: Queryable): Promise<TeamRow[]> {
   return db.query<TeamRow>(`select id, name from teams order by name`);
 }
-
-export async function findTeam(db: Queryable, name: string): Promise<TeamRow | undefined> {
-  const [team] = await db.query<TeamRow>(`select id, name from teams where name = $1`, [name]);
-  return team;
-}

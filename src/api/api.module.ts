@@ -1,0 +1,45 @@
+import { Module } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import { AuthModule } from '../auth/index.js';
+import { BuildsModule } from '../builds/index.js';
+import { CheckingModule } from '../checking/index.js';
+import { EventsModule } from '../events/index.js';
+import { PipelinesModule } from '../pipelines/index.js';
+import { ResourcesModule } from '../resources/index.js';
+import { SchedulingModule } from '../scheduling/index.js';
+import { ApiNotFoundController } from './controllers/api-not-found.controller.js';
+import { BuildsController } from './controllers/builds.controller.js';
+import { ConfigsController } from './controllers/configs.controller.js';
+import { InfoController } from './controllers/info.controller.js';
+import { JobsController } from './controllers/jobs.controller.js';
+import { PipelinesController } from './controllers/pipelines.controller.js';
+import { ResourcesController } from './controllers/resources.controller.js';
+import { RootController } from './controllers/root.controller.js';
+import { SkyController } from './controllers/sky.controller.js';
+import { SourcesController } from './controllers/sources.controller.js';
+import { UsersController } from './controllers/users.controller.js';
+import { VersionsController } from './controllers/versions.controller.js';
+import { HealthService } from './health.service.js';
+import { ErrorFilter } from './http/error.filter.js';
+import { EventStreams } from './http/event-streams.js';
+
+/** HTTP to services and back. Serve it with the adapter of {@link createHttpAdapter}. */
+@Module({
+  imports: [AuthModule, BuildsModule, CheckingModule, EventsModule, PipelinesModule, ResourcesModule, SchedulingModule],
+  controllers: [
+    RootController,
+    InfoController,
+    SkyController,
+    UsersController,
+    PipelinesController,
+    ConfigsController,
+    JobsController,
+    BuildsController,
+    ResourcesController,
+    VersionsController,
+    SourcesController,
+    ApiNotFoundController,
+  ],
+  providers: [EventStreams, HealthService, { provide: APP_FILTER, useClass: ErrorFilter }],
+})
+export class ApiModule {}

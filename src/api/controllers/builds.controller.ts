@@ -1,0 +1,110 @@
+import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Put, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { TeamsService } from '../../auth/index.js';
+import { BuildsService } from '../../builds/index.js';
+import type { Build, BuildPreparation } from '../../model/index.js';
+import type { ByWhom, Pipeline } from '../../pipelines/index.js';
+import { publicPlan } from '../../planner/index.js';
+import { NotFoundError, Settings } from '../../platform/index.js';
+import { JobsService } from '../../scheduling/index.js';
+import { EventStreams } from '../http/event-streams.js';
+import { sendPage, ValidPage, type PageQuery } from '../http/pages.js';
+import { BuildPipe, ThePipeline } from '../http/params.js';
+import { Valid } from '../http/validate.js';
+import { Who } from '../http/who.js';
+import { toBuildResourcesView, toBuildView } from '../mappers/build.mapper.js';
+
+type View = Record<string, unknown>;
+const commentRequest = z.object({ comment: z.string().max(10_000) });
+
+@Controller('api/v1')
+export class BuildsController {
+  constructor(
+    @Inject(BuildsService) private readonly builds: BuildsService,
+    @Inject(JobsService) private readonly jobs: JobsService,
+    @Inject(TeamsService) private readonly teams: TeamsService,
+    @Inject(EventStreams) private readonly streams: EventStreams,
+    @Inject(Settings) private readonly settings: Settings,
+  ) {}
+
+  @Get('builds')
+  async listAll(@Query(ValidPage) query: PageQuery, @Res({ passthrough: true }) reply: FastifyReply): Promise<View[]> {
+    const teamIds = (await this.teams.list()).map(({ id }) => id);
+    return sendPage(reply, this.settings.externalUrl, await this.builds.listBuilds({ teamIds }, query), toBuildView);
+  }
+
+  @Get('teams/:team/builds')
+  async listOfTeam(
+    @Param('team') team: string,
+    @Query(ValidPage) query: PageQuery,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<View[]> {
+    const { id } = await this.teams.get(team);
+    return sendPage(
+      reply,
+      this.settings.externalUrl,
+      await this.builds.listBuilds({ teamIds: [id] }, query),
+      toBuildView,
+    );
+  }
+
+  @Get('teams/:team/pipelines/:pipeline/builds')
+  async listOfPipeline(
+    @ThePipeline() { id: pipelineId }: Pipeline,
+    @Query(ValidPage) query: PageQuery,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<View[]> {
+    return sendPage(reply, this.settings.externalUrl, await this.builds.listBuilds({ pipelineId }, query), toBuildView);
+  }
+
+  @Get('builds/:id')
+  get(@Param('id', BuildPipe) build: Build): View {
+    return toBuildView(build);
+  }
+
+  @Get('builds/:id/plan')
+  async plan(@Param('id', BuildPipe) build: Build): Promise<View> {
+    const plan = await this.builds.getPlan(build.id);
+    if (!plan) throw new NotFoundError(`build ${build.id} has no plan yet: it has not started`);
+    return { schema: 'exec.v2', plan: publicPlan(plan) };
+  }
+
+  /** Server-sent events; see {@link EventStreams}. */
+  @Get('builds/:id/events')
+  events(
+    @Param('id', BuildPipe) build: Build,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    return this.streams.send(build, lastEventId, reply);
+  }
+
+  @Get('builds/:id/resources')
+  async resources(@Param('id', BuildPipe) build: Build): Promise<View> {
+    return toBuildResourcesView(await this.builds.buildResources(build.id));
+  }
+
+  @Get('builds/:id/preparation')
+  preparation(@Param('id', BuildPipe) build: Build): Promise<BuildPreparation> {
+    return this.jobs.preparation(build.id);
+  }
+
+  @Put('builds/:id/abort')
+  @HttpCode(204)
+  abort(
+    @Param('id', BuildPipe) build: Build,
+    @Query() query: Readonly<Record<string, unknown>>,
+    @Who() { by }: ByWhom,
+  ): Promise<void> {
+    return this.builds.abortBuild(build.id, by, 'force' in query);
+  }
+
+  @Put('builds/:id/comment')
+  comment(
+    @Param('id', BuildPipe) build: Build,
+    @Body(new Valid(commentRequest)) { comment }: z.infer<typeof commentRequest>,
+  ): Promise<void> {
+    return this.builds.setComment(build.id, comment);
+  }
+}

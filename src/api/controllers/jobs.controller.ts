@@ -1,0 +1,87 @@
+import { Controller, Get, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { BuildsService } from '../../builds/index.js';
+import type { JobId } from '../../model/index.js';
+import { PipelinesService, type ByWhom, type JobRef, type Pipeline } from '../../pipelines/index.js';
+import { JobsService } from '../../scheduling/index.js';
+import { Settings } from '../../platform/index.js';
+import { sendPage, ValidPage, type PageQuery } from '../http/pages.js';
+import { PipelinePath, TheJob, ThePipeline } from '../http/params.js';
+import { Who } from '../http/who.js';
+import { toBuildView } from '../mappers/build.mapper.js';
+import { toJobSummary, toJobView, toNextInputView } from '../mappers/job.mapper.js';
+
+type View = Record<string, unknown>;
+const JOB = 'teams/:team/pipelines/:pipeline/jobs/:job';
+
+@Controller('api/v1')
+export class JobsController {
+  constructor(
+    @Inject(JobsService) private readonly jobs: JobsService,
+    @Inject(BuildsService) private readonly builds: BuildsService,
+    @Inject(PipelinesService) private readonly pipelines: PipelinesService,
+    @Inject(Settings) private readonly settings: Settings,
+  ) {}
+
+  @Get('jobs')
+  async listAll(): Promise<View[]> {
+    return (await this.jobs.listAll()).map(toJobSummary);
+  }
+
+  @Get('teams/:team/pipelines/:pipeline/jobs')
+  async list(@ThePipeline() { id }: Pipeline): Promise<View[]> {
+    return (await this.jobs.list(id)).map(toJobSummary);
+  }
+
+  @Get(JOB)
+  async get(@TheJob() id: JobId): Promise<View> {
+    return toJobView(await this.jobs.get(id));
+  }
+
+  @Get(`${JOB}/inputs`)
+  async inputs(@TheJob() id: JobId): Promise<View[]> {
+    return (await this.jobs.nextInputs(id)).map(toNextInputView);
+  }
+
+  @Put(`${JOB}/pause`)
+  pause(@PipelinePath() ref: JobRef, @Who() who: ByWhom): Promise<void> {
+    return this.pipelines.pauseJob(ref, who);
+  }
+
+  @Put(`${JOB}/unpause`)
+  unpause(@PipelinePath() ref: JobRef): Promise<void> {
+    return this.pipelines.unpauseJob(ref);
+  }
+
+  @Put(`${JOB}/schedule`)
+  schedule(@TheJob() id: JobId): Promise<void> {
+    return this.jobs.requestSchedule(id);
+  }
+
+  @Get(`${JOB}/builds`)
+  async listBuilds(
+    @TheJob() jobId: JobId,
+    @Query(ValidPage) query: PageQuery,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<View[]> {
+    return sendPage(reply, this.settings.externalUrl, await this.builds.listBuilds({ jobId }, query), toBuildView);
+  }
+
+  @Post(`${JOB}/builds`)
+  @HttpCode(200)
+  async trigger(@TheJob() id: JobId, @Who() { by }: ByWhom): Promise<View> {
+    return toBuildView(await this.builds.triggerJob(id, by));
+  }
+
+  @Get(`${JOB}/builds/:build`)
+  async getBuild(@TheJob() id: JobId, @Param('build') name: string): Promise<View> {
+    return toBuildView(await this.builds.getJobBuild(id, name));
+  }
+
+  @Post(`${JOB}/builds/:build`)
+  @HttpCode(200)
+  async rerun(@TheJob() id: JobId, @Param('build') name: string, @Who() { by }: ByWhom): Promise<View> {
+    const original = await this.builds.getJobBuild(id, name);
+    return toBuildView(await this.builds.rerunBuild(original.id, by));
+  }
+}

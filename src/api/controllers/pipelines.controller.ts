@@ -1,0 +1,86 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Put } from '@nestjs/common';
+import { z } from 'zod';
+import { TeamsService } from '../../auth/index.js';
+import { PipelinesService, type ByWhom, type Pipeline, type PipelineRef } from '../../pipelines/index.js';
+import { PipelinePath, ThePipeline } from '../http/params.js';
+import { Valid } from '../http/validate.js';
+import { Who } from '../http/who.js';
+import { toPipelineView, toRevisionView } from '../mappers/pipeline.mapper.js';
+
+const renameRequest = z.object({ name: z.string().min(1, 'must not be empty') });
+const orderingRequest = z.array(z.string());
+
+@Controller('api/v1')
+export class PipelinesController {
+  constructor(
+    @Inject(PipelinesService) private readonly pipelines: PipelinesService,
+    @Inject(TeamsService) private readonly teams: TeamsService,
+  ) {}
+
+  @Get('pipelines')
+  async listAll(): Promise<Record<string, unknown>[]> {
+    return (await this.pipelines.listPipelines()).map(toPipelineView);
+  }
+
+  @Get('teams/:team/pipelines')
+  async list(@Param('team') team: string): Promise<Record<string, unknown>[]> {
+    const { name } = await this.teams.get(team);
+    return (await this.pipelines.listPipelines(name)).map(toPipelineView);
+  }
+
+  @Put('teams/:team/pipelines/ordering')
+  order(@Param('team') team: string, @Body(new Valid(orderingRequest)) names: string[]): Promise<void> {
+    return this.pipelines.orderPipelines(team, names);
+  }
+
+  @Get('teams/:team/pipelines/:pipeline')
+  get(@ThePipeline() pipeline: Pipeline): Record<string, unknown> {
+    return toPipelineView(pipeline);
+  }
+
+  @Delete('teams/:team/pipelines/:pipeline')
+  @HttpCode(204)
+  destroy(@PipelinePath() ref: PipelineRef): Promise<void> {
+    return this.pipelines.destroyPipeline(ref);
+  }
+
+  @Put('teams/:team/pipelines/:pipeline/pause')
+  pause(@PipelinePath() ref: PipelineRef, @Who() who: ByWhom): Promise<void> {
+    return this.pipelines.pausePipeline(ref, who);
+  }
+
+  @Put('teams/:team/pipelines/:pipeline/unpause')
+  unpause(@PipelinePath() ref: PipelineRef): Promise<void> {
+    return this.pipelines.unpausePipeline(ref);
+  }
+
+  @Put('teams/:team/pipelines/:pipeline/archive')
+  archive(@PipelinePath() ref: PipelineRef, @Who() who: ByWhom): Promise<void> {
+    return this.pipelines.archivePipeline(ref, who);
+  }
+
+  @Put('teams/:team/pipelines/:pipeline/expose')
+  expose(@PipelinePath() ref: PipelineRef): Promise<void> {
+    return this.pipelines.exposePipeline(ref);
+  }
+
+  @Put('teams/:team/pipelines/:pipeline/hide')
+  hide(@PipelinePath() ref: PipelineRef): Promise<void> {
+    return this.pipelines.hidePipeline(ref);
+  }
+
+  @Put('teams/:team/pipelines/:pipeline/rename')
+  async rename(
+    @PipelinePath() { teamName, name }: PipelineRef,
+    @Body(new Valid(renameRequest)) request: z.infer<typeof renameRequest>,
+  ): Promise<{ warnings: [] }> {
+    await this.pipelines.renamePipeline({ teamName, name }, request.name);
+    return { warnings: [] };
+  }
+
+  /** Every config that was set, newest first: ours. */
+  @Get('teams/:team/pipelines/:pipeline/revisions')
+  async revisions(@PipelinePath() ref: PipelineRef): Promise<Record<string, unknown>[]> {
+    return (await this.pipelines.listRevisions(ref)).map(toRevisionView);
+  }
+}

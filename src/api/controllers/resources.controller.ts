@@ -1,0 +1,87 @@
+import { Body, Controller, Get, Inject, Post, Put, Query } from '@nestjs/common';
+import { z } from 'zod';
+import { Open } from '../../auth/index.js';
+import { BuildsService } from '../../builds/index.js';
+import { ChecksService } from '../../checking/index.js';
+import type { ResourceId } from '../../model/index.js';
+import type { ByWhom, Pipeline } from '../../pipelines/index.js';
+import { ResourcesService, type ResourceView } from '../../resources/index.js';
+import { ThePipeline, TheResource, TheResourceDiscreetly } from '../http/params.js';
+import { Valid } from '../http/validate.js';
+import { Who } from '../http/who.js';
+import { toBuildView } from '../mappers/build.mapper.js';
+
+const RESOURCE = 'teams/:team/pipelines/:pipeline/resources/:resource';
+const checkRequest = z.object({
+  from: z.record(z.string(), z.string()).nullish(),
+  shallow: z.boolean().optional(),
+});
+const pinCommentRequest = z.object({ pin_comment: z.string().max(10_000) });
+
+@Controller('api/v1')
+export class ResourcesController {
+  constructor(
+    @Inject(ResourcesService) private readonly resources: ResourcesService,
+    @Inject(ChecksService) private readonly checks: ChecksService,
+    @Inject(BuildsService) private readonly builds: BuildsService,
+  ) {}
+
+  @Get('resources')
+  listAll(): Promise<ResourceView[]> {
+    return this.resources.listAll();
+  }
+
+  @Get('teams/:team/pipelines/:pipeline/resources')
+  list(@ThePipeline() { id }: Pipeline): Promise<ResourceView[]> {
+    return this.resources.list(id);
+  }
+
+  @Get(RESOURCE)
+  get(@TheResource() id: ResourceId): Promise<ResourceView> {
+    return this.resources.get(id);
+  }
+
+  @Put(`${RESOURCE}/pause`)
+  pause(@TheResource() id: ResourceId, @Who() who: ByWhom): Promise<void> {
+    return this.resources.pause(id, who);
+  }
+
+  @Put(`${RESOURCE}/unpause`)
+  unpause(@TheResource() id: ResourceId): Promise<void> {
+    return this.resources.unpause(id);
+  }
+
+  @Post(`${RESOURCE}/check`)
+  async check(
+    @TheResource() id: ResourceId,
+    @Body(new Valid(checkRequest)) { from }: z.infer<typeof checkRequest>,
+    @Who() { by }: ByWhom,
+  ): Promise<Record<string, unknown>> {
+    const build = await this.checks.requestCheck(id, { by, ...(from ? { from } : {}) });
+    return toBuildView(await this.builds.getBuild(build));
+  }
+
+  /** Open: the token of the resource's config is the proof. */
+  @Open()
+  @Post(`${RESOURCE}/check/webhook`)
+  async webhook(
+    @TheResourceDiscreetly() id: ResourceId,
+    @Query('webhook_token') token: string | undefined,
+  ): Promise<Record<string, unknown>> {
+    const build = await this.checks.requestCheckByWebhook(id, token);
+    return toBuildView(await this.builds.getBuild(build));
+  }
+
+  @Put(`${RESOURCE}/unpin`)
+  unpin(@TheResource() id: ResourceId): Promise<void> {
+    return this.resources.unpin(id);
+  }
+
+  @Put(`${RESOURCE}/pin_comment`)
+  commentPin(
+    @TheResource() id: ResourceId,
+    @Body(new Valid(pinCommentRequest)) request: z.infer<typeof pinCommentRequest>,
+  ): Promise<void> {
+    return this.resources.commentPin(id, request.pin_comment);
+  }
+}

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { VERSION, type Settings } from '../../platform/index.js';
+
+/** A pipeline config of thousands of jobs is about 2 MB. */
+const LARGEST_BODY_BYTES = 16 * 1024 * 1024;
+
+const SECURITY_HEADERS = {
+  'x-frame-options': 'deny',
+  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'x-download-options': 'noopen',
+  'cache-control': 'no-store, private',
+  'referrer-policy': 'no-referrer',
+};
+
+/**
+ * The web server as the wire contract wants it: bodies of any type or none, a request id on every answer, security headers,
+ * and `application/json` without a charset, by which `fly` knows a config answer.
+ */
+export function createHttpAdapter(settings: Settings): FastifyAdapter {
+  const adapter = new FastifyAdapter({
+    bodyLimit: LARGEST_BODY_BYTES,
+    routerOptions: { maxParamLength: 2_000 },
+    genReqId: () => randomUUID(),
+    // Open requests end in order; the event streams, which never end, cut their own sockets.
+    forceCloseConnections: 'idle',
+    return503OnClosing: true,
+  });
+  const server = adapter.getInstance();
+  const headers = { ...SECURITY_HEADERS, 'x-concourse-version': settings.concourseVersion, 'x-weir-version': VERSION };
+  server.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
+    reply.headers({ ...headers, 'x-request-id': request.id });
+  });
+  server.addHook('onSend', async (_request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
+    const type = reply.getHeader('content-type');
+    if (type === 'application/json; charset=utf-8') reply.header('content-type', 'application/json');
+    return payload;
+  });
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    parseJson(String(body), done);
+  });
+  server.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => {
+    done(null, Object.fromEntries(new URLSearchParams(String(body))));
+  });
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  return adapter;
+}
+
+/** An empty body is none, whatever its type says. */
+function parseJson(text: string, done: (error: Error | null, body?: unknown) => void): void {
+  if (text.trim() === '') return done(null, undefined);
+  try {
+    done(null, JSON.parse(text));
+  } catch (error) {
+    done(Object.assign(new Error(`the request body is not JSON: ${(error as Error).message}`), { statusCode: 400 }));
+  }
+}

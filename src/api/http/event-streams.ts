@@ -1,0 +1,135 @@
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import { constants, createGzip } from 'node:zlib';
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { EventFeed } from '../../events/index.js';
+import { EVENT_VERSIONS, type Build } from '../../model/index.js';
+import type { StoredEvent } from '../../persistence/index.js';
+import { LOGGER, messageOf, type Logger } from '../../platform/index.js';
+import { InvalidRequest } from './validate.js';
+
+/** Proxies close a silent connection after a minute or so. */
+const KEEPALIVE_MS = 15_000;
+const HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-store, must-revalidate',
+  'x-accel-buffering': 'no',
+  'x-atc-stream-version': '2.0',
+};
+
+/**
+ * Build events as server-sent events. Each frame has the event's sequence number as id, so a client that comes back with
+ * `Last-Event-ID` misses nothing and sees nothing twice. After the last event comes `end`, and the connection is held: its
+ * client goes first. When the server stops, connections are cut in the middle of the body, by which clients know that
+ * more is to come.
+ */
+@Injectable()
+export class EventStreams implements OnModuleDestroy {
+  private readonly open = new Set<AbortController>();
+  private isClosing = false;
+
+  constructor(
+    @Inject(EventFeed) private readonly feed: EventFeed,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {}
+
+  onModuleDestroy(): void {
+    this.isClosing = true;
+    for (const stream of this.open) stream.abort();
+  }
+
+  /** How many clients are connected. */
+  get openCount(): number {
+    return this.open.size;
+  }
+
+  /** Answers with the build's events and resolves when the connection is over. @throws InvalidRequest before anything is sent. */
+  async send(build: Build, lastEventId: string | undefined, reply: FastifyReply): Promise<void> {
+    const from = firstSeq(lastEventId);
+    const { raw, request } = reply;
+    const stopping = new AbortController();
+    if (this.isClosing) stopping.abort();
+    this.open.add(stopping);
+    raw.once('close', () => stopping.abort());
+    const cut = (): void => void raw.destroy();
+    stopping.signal.addEventListener('abort', cut);
+    reply.hijack();
+    try {
+      const out = openBody(reply, /\bgzip\b/.test(request.headers['accept-encoding'] ?? ''));
+      if (request.method === 'HEAD') raw.end();
+      else await this.stream(out, build, from, stopping.signal);
+    } catch (error) {
+      if (!stopping.signal.aborted) this.log.warn({ buildId: build.id, error: messageOf(error) }, 'event stream cut');
+    } finally {
+      this.open.delete(stopping);
+      if (!raw.writableEnded) cut();
+    }
+  }
+
+  private async stream(out: Body, build: Build, from: number, signal: AbortSignal): Promise<void> {
+    const keepalive = setInterval(() => out.tell(': ping\n\n'), KEEPALIVE_MS);
+    try {
+      let next = from;
+      // A removed log has no events any more.
+      if (!build.reapedAt) {
+        for await (const event of this.feed.watch(build.id, from, signal)) {
+          await out.write(frame(event), signal);
+          next = event.seq + 1;
+        }
+      }
+      if (signal.aborted) return;
+      await out.write(`id: ${next}\nevent: end\ndata: {}\n\n`, signal);
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    } finally {
+      clearInterval(keepalive);
+    }
+  }
+}
+
+/** @throws InvalidRequest unless the id is a whole number. */
+function firstSeq(lastEventId: string | undefined): number {
+  if (lastEventId === undefined || lastEventId === '') return 0;
+  if (/^\d{1,9}$/.test(lastEventId)) return Number(lastEventId) + 1;
+  throw new InvalidRequest('Last-Event-ID', [
+    { path: '', message: `"${lastEventId.slice(0, 50)}" is not a whole number` },
+  ]);
+}
+
+function frame({ seq, event, data }: StoredEvent): string {
+  const payload = JSON.stringify({ data, event, version: EVENT_VERSIONS[event], event_id: String(seq) });
+  return `id: ${seq}\nevent: event\ndata: ${payload}\n\n`;
+}
+
+interface Body {
+  /** Sends at once and waits while the client is slower than we are. */
+  write(text: string, signal: AbortSignal): Promise<void>;
+  /** Sends without waiting. */
+  tell(text: string): void;
+}
+
+function openBody(reply: FastifyReply, isZipped: boolean): Body {
+  const { raw } = reply;
+  const own = Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, value as string]));
+  raw.writeHead(200, {
+    ...own,
+    ...HEADERS,
+    ...(isZipped ? { 'content-encoding': 'gzip', vary: 'accept-encoding' } : {}),
+  });
+  raw.flushHeaders();
+  const gzip = isZipped ? createGzip({ level: 1 }) : undefined;
+  gzip?.pipe(raw);
+  const target: Writable = gzip ?? raw;
+  target.on('error', () => raw.destroy());
+  const tell = (text: string): boolean => {
+    const hasRoom = target.write(text);
+    gzip?.flush(constants.Z_SYNC_FLUSH);
+    return hasRoom;
+  };
+  return {
+    tell: (text) => void tell(text),
+    write: async (text, signal) => {
+      if (!tell(text)) await once(target, 'drain', { signal });
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import { describeBlocker, type Job, type JobInput, type NextInput } from '../../model/index.js';
+import { toBuildSummary, toBuildView } from './build.mapper.js';
+import { given, seconds, some } from './fields.js';
+
+/** A job as clients of Concourse know it; `pause_reason` and `why` (why nothing runs, in words) are ours. */
+export function toJobView(job: Job): Record<string, unknown> {
+  return {
+    ...common(job),
+    next_build: job.nextBuild ? toBuildView(job.nextBuild) : null,
+    finished_build: job.finishedBuild ? toBuildView(job.finishedBuild) : null,
+    ...given({ transition_build: job.transitionBuild && toBuildView(job.transitionBuild) }),
+    why: job.blockers.map(({ build, reasons }) => ({
+      build_id: build,
+      ...given({ build_name: job.nextBuild?.id === build ? job.nextBuild?.name : undefined }),
+      reasons: reasons.map(describeBlocker),
+      blockers: reasons,
+    })),
+  };
+}
+
+export function toJobSummary(job: Job): Record<string, unknown> {
+  return {
+    ...common(job),
+    ...given({
+      next_build: job.nextBuild && toBuildSummary(job.nextBuild),
+      finished_build: job.finishedBuild && toBuildSummary(job.finishedBuild),
+      transition_build: job.transitionBuild && toBuildSummary(job.transitionBuild),
+    }),
+  };
+}
+
+export function toNextInputView(input: NextInput): Record<string, unknown> {
+  return {
+    name: input.name,
+    resource: input.resource,
+    type: input.type,
+    source: input.source,
+    ...given({ params: input.params, tags: some(input.tags) }),
+    version: input.version,
+  };
+}
+
+function common(job: Job): Record<string, unknown> {
+  return {
+    id: job.id,
+    name: job.name,
+    team_name: job.teamName,
+    pipeline_id: job.pipelineId,
+    pipeline_name: job.pipelineName,
+    ...given({
+      pipeline_instance_vars: job.instanceVars,
+      paused: job.paused !== undefined,
+      paused_by: job.paused?.by,
+      paused_at: seconds(job.paused?.at),
+      pause_reason: job.paused?.reason,
+      has_new_inputs: job.hasNewInputs,
+      groups: some(job.groups),
+      disable_manual_trigger: job.config.disable_manual_trigger,
+      disable_reruns: job.config.disable_reruns,
+      inputs: some(job.inputs.map(toInputView)),
+      outputs: some(job.outputs),
+    }),
+  };
+}
+
+function toInputView({ name, resource, trigger, passed, version }: JobInput): Record<string, unknown> {
+  return { name, resource, trigger, ...given({ passed: some(passed), version }) };
+}
