@@ -9,7 +9,7 @@ const clockOnly = [
 ];
 
 export default tseslint.config(
-  { ignores: ['dist', 'node_modules', '.weir', 'src/web', '**/*.mjs', '**/*.cjs', '**/*.js'] },
+  { ignores: ['dist*', 'node_modules', '.weir', 'src/web', '**/*.mjs', '**/*.cjs', '**/*.js'] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

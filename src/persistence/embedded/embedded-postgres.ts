@@ -104,6 +104,7 @@ class Keeper {
     const running = findPostmaster(this.cluster.dataDir);
     this.isAdopted = running !== undefined;
     this.socketDir = running?.socketDir ?? socketFolder(this.cluster);
+    process.on('exit', this.endWithUs);
     await this.ensureReady();
     this.timer = setInterval(() => this.look(), LOOK_MS).unref();
   }
@@ -111,6 +112,7 @@ class Keeper {
   /** A fast shutdown: sessions are ended, nothing is lost. One that hangs is stopped hard and recovers at the next start. */
   async stop(): Promise<void> {
     this.isStopping = true;
+    process.off('exit', this.endWithUs);
     clearInterval(this.timer);
     await this.restarting;
     for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
@@ -122,6 +124,12 @@ class Keeper {
     if (this.socketDir !== path.join(path.dirname(this.cluster.dataDir), 's'))
       fs.rmSync(this.socketDir, { recursive: true, force: true });
   }
+
+  /** We leave without having stopped it (a second Ctrl-C): it shuts down by itself. After `kill -9` it lives on and is adopted. */
+  private readonly endWithUs = (): void => {
+    const running = findPostmaster(this.cluster.dataDir);
+    if (running) process.kill(running.pid, 'SIGINT');
+  };
 
   private look(): void {
     if (this.isStopping || this.restarting || findPostmaster(this.cluster.dataDir)) return;

@@ -4,8 +4,8 @@ import { Job } from './job.entity.js';
 import { Resource } from './resource.entity.js';
 
 /** A version that a build used. */
-@Index('build_inputs_by_version', ['resourceId', 'digest'])
 @Index('build_inputs_used_by_a_job', ['jobId', 'resourceId', 'digest'])
+@Index('build_inputs_by_version', ['resourceId', 'digest'])
 @Entity('build_inputs')
 export class BuildInput {
   @PrimaryColumn({ name: 'build_id', type: 'bigint', primaryKeyConstraintName: 'build_inputs_pkey' })

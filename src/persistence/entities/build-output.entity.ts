@@ -3,8 +3,8 @@ import { Build } from './build.entity.js';
 import { Resource } from './resource.entity.js';
 
 /** A version that a build produced. */
-@Index('build_outputs_of_a_build', ['buildId', 'id'])
 @Index('build_outputs_by_version', ['resourceId', 'digest'])
+@Index('build_outputs_of_a_build', ['buildId', 'id'])
 @Entity('build_outputs')
 export class BuildOutput {
   @PrimaryGeneratedColumn('identity', {

@@ -22,13 +22,13 @@ import { Team } from './team.entity.js';
   'builds_status_check',
   `(status = ANY (ARRAY['pending'::text, 'started'::text, 'succeeded'::text, 'failed'::text, 'errored'::text, 'aborted'::text]))`,
 )
+@Index('builds_of_a_pipeline', { synchronize: false })
+@Index('one_pending_automatic_build_per_job', { synchronize: false })
+@Index('builds_of_a_job_by_status', ['jobId', 'status'])
 @Index('builds_of_a_resource', { synchronize: false })
 @Index('builds_of_a_job_in_build_order', { synchronize: false })
 @Index('unfinished_builds', { synchronize: false })
 @Index('reruns_of_a_build', { synchronize: false })
-@Index('one_pending_automatic_build_per_job', { synchronize: false })
-@Index('builds_of_a_job_by_status', ['jobId', 'status'])
-@Index('builds_of_a_pipeline', { synchronize: false })
 @Index('builds_of_a_team', { synchronize: false })
 @Entity('builds')
 export class Build {

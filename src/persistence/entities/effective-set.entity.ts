@@ -3,9 +3,9 @@ import { Build } from './build.entity.js';
 import { Job } from './job.entity.js';
 
 /** Everything a succeeded build vouches for: what `passed` looks at. */
-@Index('effective_sets_by_version', { synchronize: false })
 @Index('effective_sets_in_arrival_order', ['jobId', 'seq'])
 @Index('effective_sets_in_build_order', { synchronize: false })
+@Index('effective_sets_by_version', { synchronize: false })
 @Entity('effective_sets')
 export class EffectiveSet {
   @PrimaryColumn({ name: 'build_id', type: 'bigint', primaryKeyConstraintName: 'effective_sets_pkey' })

@@ -3,8 +3,8 @@ import { Job } from './job.entity.js';
 import { Resource } from './resource.entity.js';
 
 /** A get step of a job's plan. */
-@Index('job_inputs_by_passed_job', { synchronize: false })
 @Index('job_inputs_by_resource', ['resourceId'])
+@Index('job_inputs_by_passed_job', { synchronize: false })
 @Entity('job_inputs')
 export class JobInput {
   @PrimaryColumn({ name: 'job_id', type: 'bigint', primaryKeyConstraintName: 'job_inputs_pkey' })

@@ -15,6 +15,7 @@ import { History } from './history.entity.js';
 @Unique('versions_are_unique_in_a_history', ['historyId', 'digest'])
 @Check('versions_origin_check', `(origin = ANY (ARRAY['check'::text, 'put'::text]))`)
 @Check('versions_version_check', `((jsonb_typeof(version) = 'object'::text) AND (version <> '{}'::jsonb))`)
+@Index('versions_by_content', { synchronize: false })
 @Index('versions_newest_first', { synchronize: false })
 @Entity('versions')
 export class Version {

@@ -1,0 +1,134 @@
+/**
+ * The rooms of the house and who may import whom: docs/development/architecture.md is the same table in prose.
+ * A room is entered through its index.ts; every room may use model.
+ */
+const rooms = {
+  model: [],
+  planner: [],
+  platform: [],
+  persistence: ['planner', 'platform'],
+  events: ['persistence', 'platform'],
+  runtime: ['platform'],
+  resources: ['persistence', 'platform'],
+  pipelines: ['planner', 'persistence', 'events', 'platform'],
+  checking: ['resources', 'pipelines', 'planner', 'persistence', 'events', 'platform'],
+  scheduling: ['planner', 'persistence', 'events', 'platform'],
+  builds: ['resources', 'runtime', 'pipelines', 'planner', 'persistence', 'events', 'platform'],
+  auth: ['persistence', 'platform'],
+  api: [
+    'auth',
+    'builds',
+    'checking',
+    'events',
+    'pipelines',
+    'planner',
+    'resources',
+    'runtime',
+    'scheduling',
+    'persistence',
+    'platform',
+  ],
+  cli: ['pipelines', 'planner', 'platform'],
+};
+
+/** Packages that only some places may use. */
+const packages = [
+  { name: 'database-only-in-persistence', package: '^(typeorm|pg)$', allowed: '^(src/persistence/|ormconfig\\.ts)' },
+  { name: 'docker-only-in-runtime', package: '^dockerode$', allowed: '^src/runtime/' },
+  {
+    name: 'git-only-in-sync-and-git-type',
+    package: '^simple-git$',
+    allowed: '^(src/pipelines/sync/|resource-types/git/)',
+  },
+  { name: 'cron-only-in-platform-and-time-type', package: '^cron$', allowed: '^(src/platform/|resource-types/time/)' },
+];
+
+const specs = '\\.spec\\.ts$';
+
+const roomRules = Object.entries(rooms).map(([room, others]) => ({
+  name: `${room}-imports-only-its-neighbours`,
+  comment: `${room} may import ${['model', ...others].join(', ')}`,
+  severity: 'error',
+  from: { path: `^src/${room}/`, pathNot: specs },
+  to: { path: '^(src|resource-types)/', pathNot: `^src/(${[room, 'model', ...others].join('|')})/` },
+}));
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...roomRules.map((rule) =>
+      // The registry of resource types lives in resources and knows every shipped type.
+      rule.name.startsWith('resources-') ? { ...rule, to: { ...rule.to, path: '^src/' } } : rule,
+    ),
+    {
+      name: 'no-cycles',
+      comment: 'entities refer to each other through Relation<>, which is what it is for',
+      severity: 'error',
+      from: { pathNot: '^src/persistence/entities/' },
+      to: { circular: true },
+    },
+    {
+      name: 'rooms-are-entered-by-the-door',
+      comment: 'import from the index.ts of another room',
+      severity: 'error',
+      from: { path: '^src/([^/]+)/', pathNot: specs },
+      to: { path: '^src/([^/]+)/.+', pathNot: '^src/($1/|[^/]+/index\\.ts$)' },
+    },
+    {
+      name: 'composition-root-uses-doors-too',
+      severity: 'error',
+      from: { path: '^src/[^/]+\\.ts$' },
+      to: { path: '^src/[^/]+/.+', pathNot: '^src/([^/]+/index|persistence/embedded/index)\\.ts$' },
+    },
+    {
+      name: 'nobody-imports-the-composition-root',
+      comment: 'the command line starts it with `weir serve`',
+      severity: 'error',
+      from: { path: '^(src/[^/]+/|resource-types/)', pathNot: '^src/cli/' },
+      to: { path: '^src/(main|server|app\\.module)\\.ts$' },
+    },
+    {
+      name: 'model-and-planner-are-pure',
+      comment: 'no package and no input or output; hashing is arithmetic',
+      severity: 'error',
+      from: { path: '^src/(model|planner)/', pathNot: specs },
+      to: { dependencyTypes: ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'core'], pathNot: '^(node:)?crypto$' },
+    },
+    {
+      name: 'pipeline-language-is-pure',
+      comment: 'config and vars know texts, not rows',
+      severity: 'error',
+      from: { path: '^src/pipelines/(config|vars)/', pathNot: specs },
+      to: { path: '^src/', pathNot: '^src/(model|platform|pipelines/(config|vars))/' },
+    },
+    {
+      name: 'resource-types-know-only-their-contract',
+      severity: 'error',
+      from: { path: '^resource-types/([^/]+)/', pathNot: specs },
+      to: { path: '^(src|resource-types)/', pathNot: '^(src/resources/contract\\.ts$|resource-types/$1/)' },
+    },
+    {
+      name: 'processes-only-in-runtime',
+      comment: 'PostgreSQL is the other thing that is run',
+      severity: 'error',
+      from: { path: '^src/', pathNot: `^src/(runtime|persistence/embedded)/|${specs}` },
+      to: { path: '^(node:)?child_process$' },
+    },
+    ...packages.map(({ name, package: pattern, allowed }) => ({
+      name,
+      severity: 'error',
+      from: { path: '^(src|resource-types)/', pathNot: `${allowed}|${specs}` },
+      to: {
+        dependencyTypes: ['npm', 'npm-dev'],
+        path: pattern.replace('^', '(^|node_modules/)').replace('$', '(/|$)'),
+      },
+    })),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^(dist|src/web|src/prepare\\.mjs)' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },
+    combinedDependencies: false,
+  },
+};
