@@ -71,6 +71,8 @@ export interface JobSnapshot {
   readonly jobPaused: PauseInfo | null;
   readonly hasNewInputs: boolean;
   readonly inputsDetermined: boolean;
+  /** A round has looked at the job before. */
+  readonly isKnown: boolean;
   readonly blockers: readonly BuildBlockers[];
   /** At most this many builds at once over all jobs that share a serial group; null: no limit. */
   readonly limit: number | null;

@@ -1,2 +1,4 @@
 export * from './jobs.service.js';
+export type { PlanInputs } from './round.js';
+export * from './scheduling.loop.js';
 export * from './scheduling.module.js';

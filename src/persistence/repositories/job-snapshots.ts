@@ -28,7 +28,7 @@ const SNAPSHOT = `
     ${millis('clock_timestamp()')} as "nowMs",
     j.schedule_requested as "scheduleRequested", j.schedule_done as "scheduleDone", p.archived as "isArchived",
     ${pauseColumn('p')} as "pipelinePaused", ${pauseColumn('j')} as "jobPaused",
-    j.has_new_inputs as "hasNewInputs", j.inputs_determined as "inputsDetermined", j.blockers, j.max_in_flight as "limit",
+    j.has_new_inputs as "hasNewInputs", j.inputs_determined as "inputsDetermined", j.scheduled_at is not null as "isKnown", j.blockers, j.max_in_flight as "limit",
     coalesce((select jsonb_agg(s.name order by s.name) from job_serial_groups s where s.job_id = j.id), '[]') as "serialGroups",
     coalesce((
       select jsonb_agg(jsonb_build_object('name', i.name, 'resource', r.name, 'resourceId', r.id, 'trigger', i.trigger,
@@ -58,7 +58,7 @@ const SNAPSHOT = `
       select jsonb_agg(${groupBuild('b', 'o')} order by coalesce(b.rerun_of, b.id), b.id)
       from (${GROUP}) g join jobs o on o.id = g.job_id join builds b on b.job_id = o.id
       where b.status = 'pending' and b.aborted_at is null and o.id <> j.id and o.active and not o.paused
-        and (b.rerun_of is not null or o.inputs_determined)), '[]') end as rivals
+        and (b.rerun_of is not null or o.inputs_determined or o.scheduled_at is null)), '[]') end as rivals
   from jobs j join pipelines p on p.id = j.pipeline_id
   where j.id = $1 and j.active`;
 
@@ -68,11 +68,12 @@ export async function readJobSnapshot(db: Queryable, id: JobId): Promise<JobSnap
   return row;
 }
 
-/** The pipeline's present config. */
-export async function pipelineConfigOf(db: Queryable, id: PipelineId): Promise<PipelineConfig> {
+/** The pipeline's config of that version; without one, its present config. */
+export async function pipelineConfigOf(db: Queryable, id: PipelineId, version?: number): Promise<PipelineConfig> {
   const [row] = await db.query<{ config: PipelineConfig }>(
-    `select v.config from pipelines p join pipeline_revisions v on v.pipeline_id = p.id and v.version = p.config_version where p.id = $1`,
-    [id],
+    `select v.config from pipelines p
+     join pipeline_revisions v on v.pipeline_id = p.id and v.version = coalesce($2, p.config_version) where p.id = $1`,
+    [id, version ?? null],
   );
   if (!row) throw new Error(`pipeline ${id} has no config`);
   return row.config;
