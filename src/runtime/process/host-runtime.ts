@@ -1,0 +1,242 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { NotFoundError, UserError } from '../../platform/index.js';
+import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-store.js';
+import { copyTree, discard, hasCode, isThere, namesIn, sweep } from '../files.js';
+import type { ArtifactRef, Capabilities, Handle, ListedStep, LogChunk, Runtime, StepSpec, StepState } from '../port.js';
+import { FolderChanges, followFile } from './log-reader.js';
+import { ownFolder, relativePath, returnCaches, type MountStores } from './mounts.js';
+import { bootId, isAlive, signalTree } from './processes.js';
+import { prepareStep, StepFolder, type StepRecord } from './step-folder.js';
+import { endFlood, exitState, lossOf, MAX_RESULT_BYTES, RESULT_TOO_LARGE, supervise, treeOf } from './supervision.js';
+
+/**
+ * Steps as processes of this machine. Everything known about a step stands in its folder `<dataDir>/steps/<handle>`, and a
+ * small shell process outside of the server watches over it, so that any later server finds the step as it is.
+ *
+ * The command is the leader of a session and process group of its own. What it leaves behind when it ends is killed.
+ * @see StepFolder for the files
+ */
+export class HostRuntime implements Runtime {
+  readonly kind = 'process';
+  private readonly steps: string;
+  private readonly stores: MountStores;
+
+  constructor(dataDir: string, artifacts: DirectoryArtifactStore) {
+    const root = path.resolve(dataDir);
+    this.steps = path.join(root, 'steps');
+    this.stores = { artifacts, caches: path.join(root, 'caches') };
+  }
+
+  async capabilities(): Promise<Capabilities> {
+    return {
+      description:
+        'Host processes, NOT isolated: steps share the files, the network and the user of the server; images are ignored.',
+      images: false,
+      isolation: 'process-group',
+      platforms: [process.platform],
+    };
+  }
+
+  /**
+   * @throws UserError `absolute-path`, `user-not-supported`, `bad-mount`, `bad-command`: what this runtime cannot do
+   */
+  async start(spec: StepSpec): Promise<void> {
+    checkSpec(spec);
+    const folder = this.folderOf(spec.handle);
+    if (!(await isThere(folder.dir))) {
+      await mkdir(this.steps, { recursive: true, mode: 0o700 });
+      await prepareStep(this.steps, spec, this.stores);
+    }
+    const record = await this.demand(spec.handle, folder);
+    if (!(await isThere(folder.file('pid')))) await supervise(folder, record);
+  }
+
+  async inspect(handle: Handle): Promise<StepState> {
+    const folder = this.folderOf(handle);
+    const record = await folder.record();
+    if (record === undefined) return { handle, phase: 'absent' };
+    const exited = await exitState(handle, folder);
+    if (exited !== undefined) return exited;
+    const supervisor = await folder.supervisor();
+    if (supervisor === undefined) return { handle, phase: 'pending' };
+    const isThisBoot = supervisor.boot === (await bootId());
+    if (isThisBoot && (await isAlive(supervisor))) {
+      if (record.stdoutTo === 'result') await endFlood(folder, record);
+      return { handle, phase: 'running' };
+    }
+    // It may have written the exit and gone between our two looks. Else what is left of the step can never tell its exit.
+    if (isThisBoot && !(await isThere(folder.file('exit')))) await signalTree(await treeOf(folder, record), 'KILL');
+    return (await exitState(handle, folder)) ?? { handle, phase: 'lost', reason: await lossOf(folder, isThisBoot) };
+  }
+
+  async list(labels: Readonly<Record<string, string>>): Promise<readonly ListedStep[]> {
+    await sweep(this.steps);
+    const listed: ListedStep[] = [];
+    for (const handle of (await namesIn(this.steps)).filter((name) => !name.startsWith('.'))) {
+      const folder = this.folderOf(handle);
+      const record = await folder.record();
+      if (record === undefined || !Object.entries(labels).every(([name, value]) => record.labels[name] === value))
+        continue;
+      const info = await stat(folder.file('spec.json')).catch(() => undefined);
+      const state = await this.inspect(handle);
+      if (info === undefined || state.phase === 'absent') continue; // removed meanwhile
+      listed.push({ ...state, labels: record.labels, createdAt: new Date(info.mtimeMs) });
+    }
+    return listed;
+  }
+
+  async *logs(handle: Handle, from: string | null, signal: AbortSignal): AsyncGenerator<LogChunk> {
+    const folder = this.folderOf(handle);
+    const record = await folder.record();
+    if (record === undefined) return;
+    const stream = record.stdoutTo === 'log' ? 'stdout' : 'stderr';
+    const isOver = async (quiet: boolean): Promise<boolean> =>
+      (await isThere(folder.file('exit'))) || (quiet && isSettled(await this.inspect(handle)));
+    for await (const piece of followFile(folder.dir, 'log', parseCursor(from), isOver, signal)) {
+      yield { stream, data: piece.data, cursor: String(piece.end) };
+    }
+  }
+
+  async wait(handle: Handle, signal: AbortSignal): Promise<StepState> {
+    const changes = new FolderChanges(this.folderOf(handle).dir, ['exit', 'result'], signal);
+    try {
+      for (;;) {
+        const state = await this.inspect(handle);
+        if (isSettled(state)) return state;
+        await changes.next(500); // nothing tells of a supervisor's death but a look
+      }
+    } finally {
+      changes.close();
+    }
+  }
+
+  async result(handle: Handle): Promise<Uint8Array> {
+    const folder = this.folderOf(handle);
+    const record = await this.demand(handle, folder);
+    if (record.stdoutTo !== 'result') throw new Error(`step ${handle} has no result: its standard output is its log`);
+    if ((await folder.size('result')) > MAX_RESULT_BYTES) throw new UserError('result-too-large', RESULT_TOO_LARGE);
+    return readFile(folder.file('result'));
+  }
+
+  async signal(handle: Handle, signal: 'INT' | 'TERM' | 'KILL'): Promise<void> {
+    const folder = this.folderOf(handle);
+    const record = await folder.record();
+    if (record === undefined || (await isThere(folder.file('exit')))) return;
+    const supervisor = await folder.supervisor();
+    if (supervisor?.boot !== (await bootId())) return;
+    // Between the claim and the command's start there is nobody to receive the signal; it must not be lost.
+    while ((await folder.main()) === undefined && (await isAlive(supervisor))) await sleep(2);
+    await signalTree(await treeOf(folder, record), signal);
+  }
+
+  /** @throws UserError `output-missing` when the step removed the folder or put something else in its place */
+  async sealOutput(handle: Handle, output: string): Promise<ArtifactRef> {
+    const id = `${handle}.${createHash('sha256').update(output).digest('hex').slice(0, 16)}`;
+    const { artifacts } = this.stores;
+    if (await artifacts.exists({ id })) return { id };
+    const folder = this.folderOf(handle);
+    const record = await this.demand(handle, folder);
+    if (!isSettled(await this.inspect(handle)))
+      throw new Error(`step ${handle} still runs: its output "${output}" is not complete`);
+    const { outputs } = record;
+    const found = outputs.find(({ name }) => name === output);
+    if (found === undefined) throw new NotFoundError(`step ${handle} has no output "${output}"`);
+    const dir = await ownFolder(folder.work, found.path);
+    if (dir === undefined) {
+      throw new UserError(
+        'output-missing',
+        `output "${output}" is no folder any more: the step removed or replaced "${found.path}"`,
+      );
+    }
+    // The step is over, so its folder can become the artifact itself; not when another output needs it, too.
+    const isShared = outputs.some((other) => other !== found && overlaps(other.path, found.path));
+    if (!isShared) {
+      try {
+        return await artifacts.adopt(id, dir);
+      } catch (error) {
+        if (!hasCode(error, 'EXDEV', 'EACCES', 'EPERM')) throw error;
+      }
+    }
+    return artifacts.create(id, (tree) => copyTree(dir, tree));
+  }
+
+  async remove(handle: Handle): Promise<void> {
+    const folder = this.folderOf(handle);
+    const record = await folder.record();
+    if (record !== undefined) {
+      const state = await this.endForRemoval(handle, folder, record);
+      // A cache that was being written when its step was killed may be broken in ways that no later step repairs.
+      if (state.exit !== undefined && state.exit.signal === undefined) {
+        await returnCaches(this.stores.caches, folder.work, record.caches);
+      }
+    }
+    await discard(this.steps, handle);
+  }
+
+  private async endForRemoval(handle: Handle, folder: StepFolder, record: StepRecord): Promise<StepState> {
+    await this.signal(handle, 'KILL');
+    for (let round = 0; round < 1000; round++) {
+      const state = await this.inspect(handle);
+      if (state.phase !== 'running') return state;
+      await sleep(5);
+    }
+    await signalTree({ main: await folder.supervisor(), marker: record.marker }, 'KILL');
+    return this.inspect(handle);
+  }
+
+  private async demand(handle: Handle, folder: StepFolder): Promise<StepRecord> {
+    const record = await folder.record();
+    if (record === undefined) throw new NotFoundError(`there is no step ${handle} on this machine`);
+    return record;
+  }
+
+  private folderOf(handle: Handle): StepFolder {
+    if (!/^[a-z0-9-]{1,63}$/.test(handle)) throw new UserError('invalid-handle', `"${handle}" is no step handle`);
+    return new StepFolder(path.join(this.steps, handle));
+  }
+}
+
+function checkSpec(spec: StepSpec): void {
+  const [command] = spec.argv;
+  const texts = [...spec.argv, ...Object.entries(spec.env).flat()];
+  if (!command || command.includes('=') || texts.some((text) => text.includes('\0'))) {
+    throw new UserError(
+      'bad-command',
+      'the command is empty, or its name holds "=", or one of its texts holds a NUL character',
+    );
+  }
+  const badName = Object.keys(spec.env).find((name) => name === '' || name.includes('='));
+  if (badName !== undefined) throw new UserError('bad-command', `"${badName}" is no name for an environment variable`);
+  if (spec.user !== undefined && spec.user !== ownUser()) {
+    throw new UserError(
+      'user-not-supported',
+      `cannot run as user "${spec.user}": steps on the host runtime run as the server's user "${ownUser()}"; leave "user" out, or use a runtime with containers`,
+    );
+  }
+  relativePath(spec.dir ?? '', 'the working folder');
+}
+
+function ownUser(): string {
+  try {
+    return os.userInfo().username;
+  } catch {
+    return String(process.getuid?.()); // a user without an entry in the system's list, as in many containers
+  }
+}
+
+function parseCursor(cursor: string | null): number {
+  if (cursor !== null && !/^\d+$/.test(cursor)) throw new Error(`"${cursor}" is no cursor of this runtime`);
+  return Number(cursor ?? 0);
+}
+
+/** True when one of the two folders is or holds the other. */
+function overlaps(a: string, b: string): boolean {
+  return a === b || a === '' || b === '' || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
+}
+
+const isSettled = (state: StepState): boolean => state.phase !== 'pending' && state.phase !== 'running';
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

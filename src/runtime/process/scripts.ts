@@ -1,0 +1,126 @@
+import { existsSync } from 'node:fs';
+
+/** Search path of a step that brings none: the server's own is not handed on. */
+export const DEFAULT_PATH =
+  process.platform === 'darwin'
+    ? '/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin'
+    : '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Sets `weir_pid` and `weir_start` to number and start time of the shell that runs it, be it a subshell. */
+const WHO_AM_I = `
+if [ -r /proc/self/stat ]; then
+  read -r weir_stat </proc/self/stat
+  weir_pid=\${weir_stat%% *}
+  set -- \${weir_stat##*) }
+  weir_start=\${20}
+else
+  weir_pid=$(exec /bin/sh -c 'echo $PPID')
+  weir_start=$(LC_ALL=C ps -o lstart= -p $weir_pid)
+fi`;
+
+/**
+ * Watches over one step from its folder: claims it, runs `launch`, ends what is left of its processes, keeps its exit. A
+ * shell takes 0.7 MB and does not mind when the server dies. $1: the step's folder, $2: the marker of its processes.
+ */
+export const SUPERVISE = `#!/bin/sh
+umask 022
+cd "$1" || exit 1
+marker=$2
+${WHO_AM_I}
+if [ -r /proc/sys/kernel/random/boot_id ]; then
+  read -r boot </proc/sys/kernel/random/boot_id
+else
+  boot=$(sysctl -n kern.bootsessionuuid)
+fi
+# Room for the exit is taken now, because the disk may be full by then.
+printf '%1024s' '' >"exit.$$" || exit 1
+# A link is made whole or not at all, so of two supervisors one goes on, and a claim always says whose it is.
+printf '%s\\n' $$ "$weir_start" "$boot" >"pid.$$" || exit 1
+ln "pid.$$" pid || { [ -e pid ]; exit; }
+# The server reads to the end of this pipe: now it knows that the claim is decided.
+exec >/dev/null
+${setsidPath() === undefined ? 'set -m' : ''}
+# In a subshell, and not in the background, where a shell would make it deaf to INT.
+(. ./launch)
+code=$?
+read -r main <main
+[ -z "$main" ] || kill -KILL -- "-$main" 2>/dev/null
+rounds=0
+while [ $rounds -lt 20 ]; do
+  left=$(grep -lsF "$marker" /proc/[0-9]*/environ)
+  [ -n "$left" ] || break
+  for found in $left; do
+    found=\${found#/proc/}
+    kill -KILL "\${found%/environ}" 2>/dev/null
+  done
+  rounds=$((rounds + 1))
+done
+reason=
+[ ! -s reason ] || read -r reason <reason
+(echo probe >probe) 2>/dev/null || reason='no space left on device: the log of the step may be incomplete'
+printf '%s %s\\n' "$code" "$reason" 1<>"exit.$$" && mv "exit.$$" exit
+`;
+
+/** What `launch` needs to know. All paths are absolute or relative to the step's folder. */
+export interface LaunchPlan {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Working folder of the command. */
+  readonly dir: string;
+  /** The same as people wrote it, for the message when it is missing. */
+  readonly dirAsGiven: string;
+  readonly hasStdin: boolean;
+  readonly stdoutTo: 'log' | 'result';
+}
+
+/**
+ * What a subshell of {@link SUPERVISE} reads to become the command, in a session of its own. Variables go
+ * through `export` and not through the arguments of `env`, which every user of the machine could read.
+ */
+export function launchScript(plan: LaunchPlan): string {
+  const entries = Object.entries(plan.env);
+  const exported = entries.filter(([name]) => isPlainName(name));
+  const passed = entries.filter(([name]) => !isPlainName(name)).map(([name, value]) => `${name}=${value}`);
+  const [command = ''] = plan.argv;
+  const setsid = setsidPath();
+  // Only `env` can pass names that no shell can export, and take back the variable that bash always adds.
+  const env = passed.length > 0 ? '/usr/bin/env -u _ --' : '${BASH_VERSION:+/usr/bin/env -u _ --}';
+  return `weir_folder=$PWD
+${WHO_AM_I}
+printf '%s\\n' "$weir_pid" "$weir_start" 1<>main
+exec <${plan.hasStdin ? 'stdin' : '/dev/null'} >>${plan.stdoutTo} 2>>log
+weir_refuse() {
+  printf 'weir: %s\\n' "$1" >&2
+  printf '%s\\n' "$1" >"$weir_folder/reason"
+  exit 127
+}
+cd ${quote(plan.dir)} 2>/dev/null || weir_refuse ${quote(oneLine(`working folder not found: ${plan.dirAsGiven}`))}
+${exported.map(([name, value]) => `export ${name}=${quote(value)}`).join('\n')}
+command -v ${quote(command)} >/dev/null || weir_refuse ${quote(oneLine(`executable file not found: ${command}`))}
+unset PWD OLDPWD SHLVL
+exec ${setsid ?? ''} ${env} ${[...passed, ...plan.argv].map(quote).join(' ')}
+`;
+}
+
+/** Names that a shell can export and to which it gives no meaning of its own. */
+function isPlainName(name: string): boolean {
+  return (
+    /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) &&
+    !/^(_|weir_.*|PWD|OLDPWD|SHLVL|PPID|E?UID|OPT(IND|ERR|ARG)|LINENO|SECONDS|E?RANDOM|EPOCH.*|SHELLOPTS|BASH.*|DIRSTACK|GROUPS|FUNCNAME|HISTCMD|IFS|LC_.*|LANG)$/.test(
+      name,
+    )
+  );
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ');
+}
+
+/** Where `setsid` is; without it (macOS) the shell's job control gives the command a process group of its own. */
+function setsidPath(): string | undefined {
+  return ['/usr/bin/setsid', '/bin/setsid'].find((file) => existsSync(file));
+}
