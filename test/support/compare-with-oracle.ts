@@ -1,0 +1,25 @@
+import { isResolved, planInputs, runOn, World, type InputPlan } from '../../src/planner/index.js';
+import { oracle, type OracleAnswer } from './planner-oracle.js';
+import type { RandomWorld } from './random-worlds.js';
+
+/** The planner's answer in the oracle's words. */
+export function inOraclesWords(plan: InputPlan): OracleAnswer {
+  const inputs = plan.inputs.map((input) => [
+    input.name,
+    isResolved(input)
+      ? `${input.digest} first=${input.firstOccurrence} from=${input.passedBuildIds.join()}`
+      : input.error,
+  ]);
+  return { resolved: plan.resolved, hasNext: plan.hasNext, inputs: Object.fromEntries(inputs) };
+}
+
+export function planWorld({ resources, builds, request }: RandomWorld): InputPlan {
+  return runOn(new World(resources, builds), planInputs(request));
+}
+
+/** @returns what differs, or undefined when planner and oracle agree. */
+export function difference(world: RandomWorld): string | undefined {
+  const planned = JSON.stringify(inOraclesWords(planWorld(world)), null, 1);
+  const expected = JSON.stringify(oracle(world.resources, world.builds, world.request), null, 1);
+  return planned === expected ? undefined : `planner: ${planned}\noracle: ${expected}`;
+}
