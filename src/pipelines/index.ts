@@ -1,6 +1,8 @@
 export * from './config/index.js';
 export * from './pipelines.module.js';
 export * from './pipelines.service.js';
+export { InvalidPipelineError } from './set-pipeline.js';
+export * from './sync/example-repositories.js';
 export * from './sync/source-sync.loop.js';
 export * from './sync/sources.service.js';
 export * from './sync/types.js';
