@@ -19,3 +19,5 @@ export * from './repositories/jobs.js';
 export * from './repositories/resources.js';
 export * from './repositories/job-rounds.js';
 export * from './repositories/planning-history.js';
+export * from './repositories/pipeline-contents.js';
+export * from './repositories/pipelines.js';
