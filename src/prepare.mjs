@@ -12,29 +12,42 @@ const OLDEST_NODE = [20, 19];
 
 /** @type {import('node:child_process').ChildProcess | undefined} */
 let child;
-// The terminal sends Ctrl-C to the child as well. We wait for it, then go as if the signal had hit us.
-for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
-  process.once(signal, () => {
-    child?.kill(signal);
-    const leave = () => process.exit(signal === 'SIGINT' ? 130 : 143);
-    if (child) child.once('exit', leave);
-    else leave();
-  });
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await prepare({ build: process.argv.includes('--build') });
+
+/** Installs and builds what is missing. Ends the process, after one clear line, when that cannot be done. */
+export async function prepare({ build = false }) {
+  const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
+  signals.forEach((signal) => process.on(signal, leave));
+  try {
+    checkMachine();
+    if (!isInstalled()) await install();
+    if (build) await buildIfChanged();
+  } catch (error) {
+    console.error(`weir: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(1);
+  }
+  signals.forEach((signal) => process.off(signal, leave));
 }
 
-try {
-  checkMachine();
-  if (!isInstalled()) await install();
-  if (process.argv.includes('--build')) await buildIfChanged();
-} catch (error) {
-  console.error(`weir: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
+/** The terminal sends Ctrl-C to the child as well: waits for it, then goes as if the signal had hit us. */
+function leave(signal) {
+  const go = () => {
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  };
+  if (child === undefined) return go();
+  child.removeAllListeners('exit');
+  child.once('exit', go);
+  child.kill(signal);
 }
 
 function checkMachine() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1]))
-    throw new Error(`Weir needs Node ${OLDEST_NODE.join('.')} or newer; this is ${process.versions.node} (${process.execPath})`);
+    throw new Error(
+      `Weir needs Node ${OLDEST_NODE.join('.')} or newer; this is ${process.versions.node} (${process.execPath})`,
+    );
   if (spawnSync('git', ['--version'], { stdio: 'ignore' }).error)
     throw new Error('Weir needs git, which is not on the PATH; on Debian or Ubuntu: apt-get install git');
 }
@@ -96,7 +109,11 @@ async function buildIfChanged() {
 /** By content: a checkout gives files new times, and a copied folder keeps old ones. */
 function sourcesDigest() {
   const hash = createHash('sha256');
-  const add = (file) => hash.update(`${file}\0`).update(fs.readFileSync(path.join(ROOT, file))).update('\0');
+  const add = (file) =>
+    hash
+      .update(`${file}\0`)
+      .update(fs.readFileSync(path.join(ROOT, file)))
+      .update('\0');
   ['package-lock.json', 'src/tsconfig.json', 'ormconfig.ts', 'src/prepare.mjs'].forEach(add);
   for (const folder of ['src', 'resource-types'])
     for (const name of fs.readdirSync(path.join(ROOT, folder), { recursive: true }).map(String).sort())

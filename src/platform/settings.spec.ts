@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parseSettings, settingsHelp, SettingError, type Settings } from './settings.js';
 
@@ -86,4 +87,12 @@ describe('settings', () => {
     expect(parseSettings(['--port', '1', '--help'], {})).toEqual({ help: true });
     expect(settingsHelp()).toContain('--check-interval <duration>');
   });
+});
+
+// `npm start -- --help` prints this file, so that it need not install and build first.
+it('has its help in docs/reference/flags.txt (npx jest settings -u writes it)', () => {
+  const file = new URL('../../docs/reference/flags.txt', import.meta.url);
+  const help = `${settingsHelp()}\n`;
+  if (process.argv.includes('-u')) writeFileSync(file, help);
+  expect(readFileSync(file, 'utf8')).toBe(help);
 });
