@@ -1,1 +1,211 @@
-export {};
+import { Inject, Injectable, Optional, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import type { BuildId } from '../model/index.js';
+import {
+  Db,
+  NotificationListener,
+  claimBuilds,
+  endedBuilds,
+  isDatabaseUnavailable,
+  releaseLeases,
+  renewLeases,
+  type LeaseHolder,
+} from '../persistence/index.js';
+import {
+  CLOCK,
+  LOGGER,
+  LoopRunner,
+  Settings,
+  messageOf,
+  type Clock,
+  type Logger,
+  type Loop,
+} from '../platform/index.js';
+import { PipelinesService } from '../pipelines/index.js';
+import { ResourceTypeRegistry } from '../resources/index.js';
+import { ARTIFACTS, RUNTIME, type ArtifactStore, type Runtime } from '../runtime/index.js';
+import { BuildRun, type EngineParts } from './build-run.js';
+import { buildOfHandle } from './handle.js';
+import { RunSuspended } from './outcome.js';
+import { CHECK_RUNNER, CREDENTIALS, type CheckRunner, type CredentialSource } from './ports.js';
+import { walkStep } from './walk-step.js';
+
+const TICK_MS = 5_000;
+/** A server that is gone loses its builds to others after this time; its own next start takes them back at once. */
+const LEASE_MS = 30_000;
+const MAX_BUILDS = 500;
+/** A build whose journal refuses a write this often for a reason of its own is ended as errored. */
+const MAX_FAULTS = 3;
+const SWEEP_EVERY_MS = 10 * 60_000;
+
+/**
+ * The engine's loop: takes started builds by lease, runs each, renews the leases, passes aborts on. Guarantees stand in the
+ * journal (see docs/adr/0004-journal-and-leases.md); this only keeps things moving.
+ */
+@Injectable()
+export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplicationShutdown {
+  readonly name = 'builds';
+  readonly tickMs = TICK_MS;
+  private readonly holder: LeaseHolder;
+  private readonly parts: EngineParts;
+  private readonly runner: LoopRunner;
+  private readonly active = new Map<BuildId, ActiveBuild>();
+  private readonly faults = new Map<BuildId, number>();
+  private unlisten: (() => void) | undefined;
+  private sweepAt = 0;
+
+  constructor(
+    @Inject(Db) private readonly db: Db,
+    @Inject(NotificationListener) private readonly notifications: NotificationListener,
+    @Inject(RUNTIME) runtime: Runtime,
+    @Inject(ARTIFACTS) artifacts: ArtifactStore,
+    @Inject(ResourceTypeRegistry) resourceTypes: Pick<ResourceTypeRegistry, 'get'>,
+    @Inject(PipelinesService) pipelines: Pick<PipelinesService, 'setPipelineIn'>,
+    @Inject(Settings) settings: Settings,
+    @Inject(CLOCK) clock: Clock,
+    @Inject(LOGGER) private readonly log: Logger,
+    @Optional() @Inject(CHECK_RUNNER) checkRunner?: CheckRunner,
+    @Optional() @Inject(CREDENTIALS) credentials?: CredentialSource,
+  ) {
+    this.holder = { instance: settings.instanceId, epoch: settings.epoch };
+    this.parts = {
+      db,
+      runtime,
+      artifacts,
+      resourceTypes,
+      pipelines,
+      settings,
+      clock,
+      log,
+      checkRunner,
+      credentials,
+    };
+    this.runner = new LoopRunner(this, log);
+  }
+
+  onApplicationBootstrap(): void {
+    this.start();
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.stop();
+  }
+
+  start(): void {
+    this.unlisten ??= this.notifications.on('builds', () => this.runner.wake());
+    this.runner.start();
+  }
+
+  /**
+   * Lets every build go and gives its lease back, soon: processes go on under their supervisors and are joined by the next
+   * start; gets and puts are interrupted and run again then.
+   */
+  async stop(): Promise<void> {
+    this.unlisten?.();
+    await this.runner.stop();
+    const ids = [...this.active.keys()];
+    const over = [...this.active.values()].map(({ run, done }) => {
+      run?.letGo();
+      return done;
+    });
+    await Promise.all(over);
+    if (ids.length === 0) return;
+    await this.db
+      .tx((tx) => releaseLeases(tx, this.holder, ids))
+      .catch((error: unknown) =>
+        this.log.info({ error: messageOf(error) }, 'leases were not given back; they run out'),
+      );
+  }
+
+  /** How many builds run here now. */
+  get activeCount(): number {
+    return this.active.size;
+  }
+
+  async runOnce(): Promise<void> {
+    await this.renew();
+    const ids = await this.db.tx((tx) =>
+      claimBuilds(tx, this.holder, LEASE_MS, [...this.active.keys()], MAX_BUILDS - this.active.size),
+    );
+    ids.forEach((id) => this.take(id));
+    await this.sweep();
+  }
+
+  private async renew(): Promise<void> {
+    const ids = [...this.active.keys()];
+    if (ids.length === 0) return;
+    const renewed = await this.db.tx((tx) => renewLeases(tx, this.holder, LEASE_MS, ids));
+    for (const { id, aborted } of renewed) if (aborted) this.active.get(id)?.run?.abort();
+    const held = new Set(renewed.map(({ id }) => id));
+    const lost = ids.filter((id) => !held.has(id) && this.active.has(id));
+    const ended = new Set(lost.length > 0 ? await endedBuilds(this.db, lost) : []);
+    for (const id of lost) {
+      const active = this.active.get(id);
+      if (!active?.run || active.run.isFinished) continue;
+      active.run.letGo();
+      // Ended by force or deleted while it ran here: nobody else will stop its processes.
+      if (ended.has(id)) active.killAfter = true;
+    }
+  }
+
+  private take(id: BuildId): void {
+    const active: ActiveBuild = { run: undefined, killAfter: false, done: Promise.resolve() };
+    this.active.set(id, active);
+    active.done = this.runBuild(id, active).finally(() => {
+      this.active.delete(id);
+    });
+  }
+
+  /** Never throws: what goes wrong leaves the build to its next taker. */
+  private async runBuild(id: BuildId, active: ActiveBuild): Promise<void> {
+    try {
+      active.run = await BuildRun.load(this.parts, id, this.holder);
+      await active.run?.execute(walkStep);
+      this.faults.delete(id);
+    } catch (error) {
+      await this.suspended(id, active, error).catch((fault: unknown) =>
+        this.log.warn({ buildId: id, error: messageOf(fault) }, 'letting a build go failed'),
+      );
+    }
+  }
+
+  private async suspended(id: BuildId, active: ActiveBuild, error: unknown): Promise<void> {
+    const cause = error instanceof RunSuspended ? error.cause : error;
+    if (active.killAfter) return active.run?.killProcesses();
+    if (cause === undefined) return; // the lease is lost or we stop
+    this.log.warn({ buildId: id, error: messageOf(cause) }, 'build suspended');
+    if (isDatabaseUnavailable(cause)) return;
+    const faults = (this.faults.get(id) ?? 0) + 1;
+    this.faults.set(id, faults);
+    if (faults >= MAX_FAULTS) {
+      this.faults.delete(id);
+      await active.run?.giveUp(`the build cannot go on: ${messageOf(cause)}`);
+      await active.run?.killProcesses();
+    }
+  }
+
+  /** Removes what builds left that have ended: a crash can come between the end of a build and its clearing up. */
+  private async sweep(): Promise<void> {
+    const now = this.parts.clock.now().getTime();
+    if (now < this.sweepAt) return;
+    this.sweepAt = now + SWEEP_EVERY_MS;
+    const { runtime, artifacts, settings } = this.parts;
+    const steps = await runtime.list({ instance: settings.instanceId });
+    const stored = (await artifacts.list()).map(({ ref }) => ref);
+    const ids = [...steps.map(({ handle }) => handle), ...stored.map(({ id }) => id)].map(buildOfHandle);
+    const known = [...new Set(ids.filter((id) => id !== undefined))];
+    const ended = new Set<BuildId | undefined>(await endedBuilds(this.db, known));
+    for (const { handle } of steps) {
+      if (!ended.has(buildOfHandle(handle))) continue;
+      await runtime.signal(handle, 'KILL');
+      await runtime.remove(handle);
+    }
+    for (const ref of stored) if (ended.has(buildOfHandle(ref.id))) await artifacts.remove(ref);
+  }
+}
+
+interface ActiveBuild {
+  run: BuildRun | undefined;
+  done: Promise<void>;
+  /** The build is over for everybody: kill its processes when the run has stopped. */
+  killAfter: boolean;
+}

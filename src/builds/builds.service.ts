@@ -1,15 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Build, BuildId, BuildResources, JobId, Page, PlanNode, ResourceId, Version } from '../model/index.js';
-import { makeCheckPlan } from '../planner/index.js';
+import type { Build, BuildId, BuildResources, JobId, Page, PlanNode } from '../model/index.js';
 import {
   Db,
   buildResources,
-  createCheckBuild,
   createManualBuild,
   createRerun,
   findBuild,
   findBuildByName,
-  findCheckTarget,
   findPlan,
   findTriggerTarget,
   finishBuild,
@@ -88,27 +85,6 @@ export class BuildsService {
       return wanted;
     });
     if (!known) await this.getBuild(buildId);
-  }
-
-  /** Adds a started check build of the resource; `from` checks from that version on. */
-  async checkResource(
-    resourceId: ResourceId,
-    options: { readonly from?: Version; readonly by?: string } = {},
-  ): Promise<Build> {
-    const id = await this.db.tx((tx) => this.createCheckBuild(tx, resourceId, options));
-    return this.getBuild(id);
-  }
-
-  /** As {@link checkResource}, in the caller's transaction. */
-  async createCheckBuild(
-    tx: Tx,
-    resourceId: ResourceId,
-    options: { readonly from?: Version; readonly by?: string } = {},
-  ): Promise<BuildId> {
-    const target = await findCheckTarget(tx, resourceId);
-    if (!target) throw new NotFoundError(`resource ${resourceId} does not exist`);
-    if (target.archived) throw archived();
-    return createCheckBuild(tx, resourceId, makeCheckPlan(target.resource, target.pipeline, options.from), options.by);
   }
 
   async getBuild(buildId: BuildId): Promise<Build> {

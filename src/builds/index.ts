@@ -1,4 +1,4 @@
+export * from './build-tracker.js';
 export * from './builds.module.js';
 export * from './builds.service.js';
-export * from './build-tracker.js';
 export * from './ports.js';

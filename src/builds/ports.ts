@@ -1,4 +1,5 @@
-import type { ResourceId, Version } from '../model/index.js';
+import type { Build, JsonValue, ResourceId, Version } from '../model/index.js';
+import type { VarReference } from '../pipelines/index.js';
 
 /** Injection token of the {@link CheckRunner}. Optional: without one, check builds end as errored. */
 export const CHECK_RUNNER = Symbol('check runner');
@@ -14,4 +15,13 @@ export interface CheckRunner {
     resourceId: ResourceId,
     options: { readonly from?: Version; readonly log: (text: string) => void; readonly signal: AbortSignal },
   ): Promise<readonly Version[]>;
+}
+
+/** Injection token of the {@link CredentialSource}. Optional: without one, only local vars (`((.:x))`) are known. */
+export const CREDENTIALS = Symbol('credentials');
+
+/** Where vars of builds come from that are not local: var sources of the pipeline and the server's credential managers. */
+export interface CredentialSource {
+  /** Values by {@link VarReference.text}; unknown vars are left out. All values count as secrets. */
+  fetch(build: Build, references: readonly VarReference[]): Promise<ReadonlyMap<string, JsonValue>>;
 }

@@ -7,3 +7,4 @@ export * from './plan-inputs.js';
 export * from './scenario.js';
 export * from './types.js';
 export * from './world.js';
+export * from './plan-nodes.js';

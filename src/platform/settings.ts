@@ -31,6 +31,8 @@ export class Settings {
   /** At most this many checks at once towards one host. */
   readonly checksPerHost: number = 4;
   readonly maxConcurrentChecks: number = 32;
+  /** What an interrupted step gets to stop by itself before it is killed. */
+  readonly stepGraceMs: number = 10_000;
   /** Which runtime runs steps. */
   readonly runtime: string = 'host';
   /** Make the example on the first start of a data folder. */

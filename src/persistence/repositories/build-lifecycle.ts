@@ -4,12 +4,11 @@ import type {
   HistoryId,
   JobConfig,
   JobId,
-  PipelineConfig,
+  PipelineId,
   PlanNode,
-  ResourceConfig,
   ResourceId,
 } from '../../model/index.js';
-import type { Tx } from '../db.js';
+import type { Queryable, Tx } from '../db.js';
 import { notify } from '../notify.js';
 import { appendEvents } from './build-events.js';
 import { scheduleRequests } from './schedule-requests.js';
@@ -89,6 +88,7 @@ export async function createCheckBuild(
  * stops its steps. @returns false when the build is final already (nothing to abort) or unknown.
  */
 export async function requestAbort(tx: Tx, buildId: BuildId, by: string | undefined): Promise<boolean> {
+  await lockJobOf(tx, buildId);
   const [row] = await tx.query<{ status: string; job_id: JobId | null }>(
     `update builds set aborted_at = coalesce(aborted_at, now()), aborted_by = coalesce(aborted_by, $2)
      where id = $1 and status in ('pending', 'started') returning status, job_id`,
@@ -107,12 +107,7 @@ export async function requestAbort(tx: Tx, buildId: BuildId, by: string | undefi
  * @returns false when the build is final already or gone; then nothing was written.
  */
 export async function finishBuild(tx: Tx, buildId: BuildId, status: FinalStatus): Promise<boolean> {
-  // Job before build, as the scheduler locks them; the job's lock puts effective sets of one job in order.
-  const [job] = await tx.query<{ id: JobId; before: BuildId | null }>(
-    `select j.id, j.latest_completed_build_id as before from jobs j
-     where j.id = (select job_id from builds where id = $1) for update`,
-    [buildId],
-  );
+  const job = await lockJobOf(tx, buildId);
   const [build] = await tx.query<{ ended: number }>(
     `update builds set status = $2, ended_at = now(), lease_instance = null, lease_epoch = null, lease_until = null
      where id = $1 and status in ('pending', 'started')
@@ -128,6 +123,22 @@ export async function finishBuild(tx: Tx, buildId: BuildId, status: FinalStatus)
   await scheduleRequests.downstreamOf(tx, job.id);
   await scheduleRequests.slotFreedBy(tx, buildId);
   return true;
+}
+
+/**
+ * Locks the row of the build's job, if it has one. Whoever also locks the build must do this first, as the scheduler does; the
+ * lock puts the effective sets of one job in order.
+ */
+export async function lockJobOf(
+  tx: Tx,
+  buildId: BuildId,
+): Promise<{ readonly id: JobId; readonly before: BuildId | null } | undefined> {
+  const [job] = await tx.query<{ id: JobId; before: BuildId | null }>(
+    `select j.id, j.latest_completed_build_id as before from jobs j
+     where j.id = (select job_id from builds where id = $1) for update`,
+    [buildId],
+  );
+  return job;
 }
 
 /**
@@ -199,20 +210,16 @@ export async function findTriggerTarget(tx: Tx, jobId: JobId): Promise<TriggerTa
   return row;
 }
 
-export interface CheckTarget {
-  readonly resource: ResourceConfig;
-  readonly pipeline: PipelineConfig;
-  readonly archived: boolean;
-}
-
-/** The resource and its pipeline's present config. Inactive resources are not found. */
-export async function findCheckTarget(tx: Tx, resourceId: ResourceId): Promise<CheckTarget | undefined> {
-  const [row] = await tx.query<CheckTarget>(
-    `select r.config as resource, v.config as pipeline, p.archived
-     from resources r join pipelines p on p.id = r.pipeline_id
-     join pipeline_revisions v on v.pipeline_id = p.id and v.version = p.config_version
-     where r.id = $1 and r.active`,
-    [resourceId],
+/** Id of the pipeline's active resource of that name, and whether its puts may learn who created the build. */
+export async function findResourceOfPipeline(
+  db: Queryable,
+  pipelineId: PipelineId,
+  name: string,
+): Promise<{ readonly id: ResourceId; readonly exposesCreator: boolean } | undefined> {
+  const [row] = await db.query<{ id: ResourceId; exposesCreator: boolean }>(
+    `select id, coalesce((config->>'expose_build_created_by')::boolean, false) as "exposesCreator"
+     from resources where pipeline_id = $1 and name = $2 and active`,
+    [pipelineId, name],
   );
   return row;
 }

@@ -1,0 +1,161 @@
+import type { Build, BuildEvent, BuildId, EventOrigin, PlanNode } from '../model/index.js';
+import { findBuild, loadClaimedBuild, type Db, type LeaseHolder } from '../persistence/index.js';
+import { messageOf, type Clock, type Logger, type Settings } from '../platform/index.js';
+import type { PipelinesService } from '../pipelines/index.js';
+import type { ResourceTypeRegistry } from '../resources/index.js';
+import type { ArtifactRef, ArtifactStore, Handle, Runtime } from '../runtime/index.js';
+import { Redactor } from '../events/index.js';
+import { Journal } from './journal.js';
+import { RunSuspended, statusOf, type Outcome } from './outcome.js';
+import type { CheckRunner, CredentialSource } from './ports.js';
+import { Scope } from './scope.js';
+
+/** What the engine works with. */
+export interface EngineParts {
+  readonly db: Db;
+  readonly runtime: Runtime;
+  readonly artifacts: ArtifactStore;
+  readonly resourceTypes: Pick<ResourceTypeRegistry, 'get'>;
+  readonly pipelines: Pick<PipelinesService, 'setPipelineIn'>;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly checkRunner?: CheckRunner;
+  readonly credentials?: CredentialSource;
+}
+
+/** Runs a step of the plan; given to a run so that the tree of steps needs no knowledge of it. */
+export type StepWalker = (node: PlanNode, walk: Walk) => Promise<Outcome>;
+
+/** Where a walk over the plan stands. */
+export interface Walk {
+  readonly run: BuildRun;
+  readonly scope: Scope;
+  /** Aborts when the step is to be interrupted, not when the server lets go of the build: see {@link BuildRun.letGo}. */
+  readonly signal: AbortSignal;
+  /** What resources inside a hook learn as BUILD_STATUS. */
+  readonly buildStatus?: 'succeeded' | 'failed' | 'errored' | 'aborted';
+}
+
+/** One build in the hands of this server. */
+export class BuildRun {
+  private readonly aborting = new AbortController();
+  private readonly lettingGo = new AbortController();
+  private readonly processes = new Set<Handle>();
+  /** The build has its final status, given here. */
+  isFinished = false;
+
+  private constructor(
+    readonly parts: EngineParts,
+    readonly build: Build,
+    private readonly plan: PlanNode,
+    readonly journal: Journal,
+    readonly redactor: Redactor,
+  ) {}
+
+  /** @returns undefined when the build is gone. */
+  static async load(parts: EngineParts, buildId: BuildId, holder: LeaseHolder): Promise<BuildRun | undefined> {
+    const redactor = new Redactor();
+    const journal = await Journal.load(parts.db, buildId, holder, redactor);
+    const [build, claimed] = [await findBuild(parts.db, buildId), await loadClaimedBuild(parts.db, buildId)];
+    if (!build || !claimed) return undefined;
+    const run = new BuildRun(parts, build, claimed.plan, journal, redactor);
+    if (claimed.aborted) run.abort();
+    return run;
+  }
+
+  /**
+   * Walks the plan to its end and finishes the build. Steps that the journal knows as finished give their recorded result
+   * instead of running; a process that runs is joined.
+   * @throws RunSuspended when the build was let go; it goes on elsewhere.
+   */
+  async execute(walk: StepWalker): Promise<void> {
+    const outcome = await walk(this.plan, { run: this, scope: new Scope(), signal: this.aborting.signal });
+    this.throwIfLetGo();
+    await this.journal.finish(statusOf(outcome));
+    this.isFinished = true;
+    await this.removeTraces();
+  }
+
+  /** Ends a build that cannot be run because of a fault of ours. */
+  async giveUp(reason: string): Promise<void> {
+    await this.journal.finish('errored', [this.errorEvent(this.plan.id, reason)]);
+  }
+
+  /** Interrupts the steps; hooks run and the build ends as aborted. */
+  abort(): void {
+    this.aborting.abort();
+  }
+
+  /** Stops following the build without touching it: its processes go on, nothing more is written here. */
+  letGo(): void {
+    this.lettingGo.abort();
+  }
+
+  get letGoSignal(): AbortSignal {
+    return this.lettingGo.signal;
+  }
+
+  throwIfLetGo(): void {
+    if (this.lettingGo.signal.aborted) throw new RunSuspended('the build was let go');
+  }
+
+  /** Remembers a process that must not outlive the build. */
+  noteProcess(handle: Handle): void {
+    this.processes.add(handle);
+  }
+
+  /** For a build that somebody else has ended: its processes are killed and everything it left is removed. */
+  async killProcesses(): Promise<void> {
+    for (const handle of this.processes) {
+      await this.parts.runtime
+        .signal(handle, 'KILL')
+        .catch((error: unknown) => this.warn(error, 'killing a step failed'));
+    }
+    await this.removeTraces();
+  }
+
+  /** Folders of steps and artifacts: the journal names them. What fails here is left to the sweep of the tracker. */
+  private async removeTraces(): Promise<void> {
+    const { runtime, artifacts } = this.parts;
+    try {
+      for (const step of this.journal.allSteps()) {
+        if (step.handle !== undefined) await runtime.remove(step.handle);
+        for (const ref of artifactsOf(step.result)) await artifacts.remove(ref);
+      }
+      for (const handle of this.processes) await runtime.remove(handle);
+    } catch (error) {
+      this.warn(error, 'removing what a build left failed');
+    }
+  }
+
+  private warn(error: unknown, message: string): void {
+    this.parts.log.warn({ buildId: this.build.id, error: messageOf(error) }, message);
+  }
+
+  /** Now, in unix seconds, as events have it. */
+  get time(): number {
+    return Math.floor(this.parts.clock.now().getTime() / 1000);
+  }
+
+  at(stepId: string, source?: EventOrigin['source']): { origin: EventOrigin; time: number } {
+    return { origin: { id: stepId, ...(source ? { source } : {}) }, time: this.time };
+  }
+
+  errorEvent(stepId: string, message: string): BuildEvent {
+    return { event: 'error', data: { ...this.at(stepId), message } };
+  }
+
+  logEvent(stepId: string, text: string): BuildEvent {
+    return { event: 'log', data: { ...this.at(stepId, 'stderr'), payload: text.endsWith('\n') ? text : `${text}\n` } };
+  }
+}
+
+/** What finished steps keep in the journal about the artifacts they made. */
+export interface StepArtifacts {
+  readonly artifacts?: Readonly<Record<string, ArtifactRef>>;
+}
+
+function artifactsOf(result: unknown): ArtifactRef[] {
+  return Object.values((result as StepArtifacts | undefined)?.artifacts ?? {});
+}

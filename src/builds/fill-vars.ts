@@ -1,0 +1,31 @@
+import type { JsonValue } from '../model/index.js';
+import { textsIn } from '../events/index.js';
+import { interpolate, varsIn, type VarLookup } from '../pipelines/index.js';
+import type { Walk } from './build-run.js';
+
+/**
+ * Fills every `((var))` of `value`, as late as possible: `((.:x))` from the local vars of the scope, others from the
+ * credentials, whose values are hidden in events from then on.
+ * @throws InterpolationError naming the vars that are undefined.
+ */
+export async function fillVars<Value>(value: Value, walk: Walk): Promise<Value> {
+  const references = varsIn(value);
+  if (references.length === 0) return value;
+  const { credentials } = walk.run.parts;
+  const local = localLookup(walk);
+  const asked = references.filter((reference) => local(reference) === undefined);
+  const known: ReadonlyMap<string, JsonValue> =
+    credentials && asked.length > 0 ? await credentials.fetch(walk.run.build, asked) : new Map();
+  walk.run.redactor.add([...known.values()].flatMap(textsIn));
+  const lookup: VarLookup = (reference) => local(reference) ?? known.get(reference.text);
+  return interpolate(value, lookup, { mode: 'run' }).value;
+}
+
+/** Fills local vars only and leaves the rest as it is. */
+export function fillLocalVars<Value>(value: Value, walk: Walk): Value {
+  return interpolate(value, localLookup(walk), { mode: 'template' }).value;
+}
+
+function localLookup(walk: Walk): VarLookup {
+  return ({ source, path }) => (source === '.' ? walk.scope.localVar(path) : undefined);
+}

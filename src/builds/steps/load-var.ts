@@ -1,0 +1,63 @@
+import path from 'node:path';
+import { parse } from 'yaml';
+import type { JsonValue, LoadVarPlan, PlanNode } from '../../model/index.js';
+import { textsIn } from '../../events/index.js';
+import { readArtifactFile } from '../artifact-path.js';
+import type { Walk } from '../build-run.js';
+import { fillVars } from '../fill-vars.js';
+import { runLeaf } from '../leaf.js';
+import type { Outcome } from '../outcome.js';
+
+interface LoadVarResult {
+  readonly value: JsonValue;
+}
+
+/** Reads a file of an artifact into a local var, known from here to the end of its scope. */
+export function loadVarStep(node: PlanNode, plan: LoadVarPlan, walk: Walk): Promise<Outcome> {
+  const { run } = walk;
+  return runLeaf<LoadVarResult>(node, walk, {
+    run: async () => {
+      const { file, format } = await fillVars({ file: plan.file, format: plan.format }, walk);
+      const value = parseValue(await readArtifactFile(file, walk), format ?? formatOf(file), file);
+      return {
+        outcome: 'succeeded',
+        result: { value },
+        events: [
+          { event: 'initialize', data: run.at(node.id) },
+          { event: 'start', data: run.at(node.id) },
+          run.logEvent(node.id, `var ${plan.name} fetched.`),
+          { event: 'finish', data: { ...run.at(node.id), succeeded: true } },
+        ],
+      };
+    },
+    apply: ({ value }) => {
+      if (!plan.reveal) run.redactor.add(textsIn(value));
+      walk.scope.setLocalVar(plan.name, value);
+    },
+  });
+}
+
+function formatOf(file: string): string {
+  const extension = path.posix.extname(file).slice(1);
+  return ['json', 'yml', 'yaml'].includes(extension) ? extension : 'trim';
+}
+
+function parseValue(text: string, format: string, file: string): JsonValue {
+  try {
+    switch (format) {
+      case 'raw':
+        return text;
+      case 'trim':
+        return text.trim();
+      case 'json':
+        return JSON.parse(text) as JsonValue;
+      case 'yml':
+      case 'yaml':
+        return parse(text, { version: '1.1' }) as JsonValue;
+    }
+  } catch {
+    // The parser's message would quote the file, which may be secret.
+    throw new Error(`file '${file}' is not valid ${format}`);
+  }
+  throw new Error(`unknown format '${format}': write raw, trim, json, yml or yaml`);
+}

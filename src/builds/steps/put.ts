@@ -1,0 +1,106 @@
+import { mkdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { MetadataField, PlanNode, PutPlan, Version } from '../../model/index.js';
+import { ensureHistory, saveBuildOutput, savePutVersion, type Tx } from '../../persistence/index.js';
+import { configDigest, parseInput } from '../../resources/index.js';
+import { textsIn } from '../../events/index.js';
+import { artifactNamed } from '../artifact-path.js';
+import type { Walk } from '../build-run.js';
+import { stepHandle } from '../handle.js';
+import { runInProcess } from '../in-process.js';
+import { beginOnce, interrupted, runLeaf, withDeadline, type LeafEnd } from '../leaf.js';
+import type { Outcome } from '../outcome.js';
+import { readyResource, stepContext, type ReadyResource } from '../resource-step.js';
+import { resourceOf } from './resource-of.js';
+
+interface PutResult {
+  readonly version: Version;
+}
+
+/** Makes a new version. It is recorded with the end of the step, so it stays even if the build fails later. */
+export function putStep(node: PlanNode, plan: PutPlan, walk: Walk): Promise<Outcome> {
+  return runLeaf<PutResult>(node, walk, { run: () => put(node, plan, walk) });
+}
+
+async function put(node: PlanNode, plan: PutPlan, walk: Walk): Promise<LeafEnd<PutResult>> {
+  const { run } = walk;
+  const { step } = await beginOnce(node, walk, { timeout: plan.timeout }, () => [
+    { event: 'initialize-put', data: run.at(node.id) },
+    { event: 'start-put', data: run.at(node.id) },
+  ]);
+  return withDeadline(step, walk, async (deadline) => {
+    if (deadline.signal.aborted) return interrupted(node, walk, deadline);
+    const resource = await readyResource(plan, walk);
+    const dir = path.join(run.parts.settings.dataDir, 'puts', stepHandle(run.build.id, node.id));
+    try {
+      await placeInputs(dir, plan, resource, walk);
+      const end = await runInProcess(node, walk, deadline, async (running) => {
+        const context = await stepContext(resource, walk, running, await creator(plan, walk));
+        const source = parseInput(
+          resource.type.schema.source,
+          resource.source,
+          `source of resource '${plan.resource}'`,
+        );
+        const params = parseInput(resource.type.schema.putParams, resource.params, `params of put '${plan.name}'`);
+        return resource.type.put(context, { source, params, dir });
+      });
+      if (end.kind === 'interrupted') return interrupted(node, walk, deadline);
+      if (end.kind === 'failed') {
+        return {
+          outcome: 'failed',
+          events: [{ event: 'finish-put', data: { ...run.at(node.id), exit_status: end.exitStatus } }],
+        };
+      }
+      const { version, metadata } = end.value;
+      if (Object.keys(version).length === 0) throw new Error(`resource '${plan.resource}' made an empty version`);
+      return {
+        outcome: 'succeeded',
+        result: { version },
+        events: [{ event: 'finish-put', data: { ...run.at(node.id), exit_status: 0, version, metadata } }],
+        also: (tx) => recordVersion(tx, plan, resource, version, metadata, walk),
+      };
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
+}
+
+async function placeInputs(dir: string, plan: PutPlan, resource: ReadyResource, walk: Walk): Promise<void> {
+  await rm(dir, { recursive: true, force: true });
+  await mkdir(dir, { recursive: true });
+  for (const name of inputNames(plan, resource, walk)) {
+    const ref = artifactNamed(name, walk, `put '${plan.name}'`);
+    await walk.run.parts.artifacts.copyTo(ref, path.join(dir, name));
+  }
+}
+
+/** `detect`: the artifacts that the first path segment of some text in the params names. */
+function inputNames(plan: PutPlan, resource: ReadyResource, walk: Walk): readonly string[] {
+  if (plan.inputs === 'all') return walk.scope.artifactNames();
+  if (plan.inputs !== 'detect') return [...new Set(plan.inputs)];
+  const mentioned = textsIn(resource.params).map((text) =>
+    text.split('/').find((part) => !['', '.', '..'].includes(part)),
+  );
+  return walk.scope.artifactNames().filter((name) => mentioned.includes(name));
+}
+
+async function creator(plan: PutPlan, walk: Walk): Promise<Record<string, string>> {
+  const { createdBy } = walk.run.build;
+  const resource = await resourceOf(walk.run.parts.db, plan.resource, walk);
+  return resource?.exposesCreator && createdBy ? { BUILD_CREATED_BY: createdBy } : {};
+}
+
+async function recordVersion(
+  tx: Tx,
+  plan: PutPlan,
+  { type, source }: ReadyResource,
+  version: Version,
+  metadata: readonly MetadataField[],
+  walk: Walk,
+): Promise<void> {
+  const resource = await resourceOf(tx, plan.resource, walk);
+  if (!resource) return; // taken out of the pipeline while the build ran
+  const history = await ensureHistory(tx, resource.id, configDigest(type.name, source));
+  await savePutVersion(tx, history, version, metadata);
+  await saveBuildOutput(tx, walk.run.build.id, { name: plan.name, resourceId: resource.id, version });
+}

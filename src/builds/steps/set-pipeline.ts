@@ -1,0 +1,106 @@
+import { parse } from 'yaml';
+import type { BuildEvent, JsonObject, PlanNode, SetPipelinePlan } from '../../model/index.js';
+import { formatProblem, parsePipeline, type SetPipelineResult } from '../../pipelines/index.js';
+import { readArtifactFile } from '../artifact-path.js';
+import type { Walk } from '../build-run.js';
+import { fillVars } from '../fill-vars.js';
+import { runLeaf, type LeafEnd } from '../leaf.js';
+import type { Outcome } from '../outcome.js';
+
+/** The team whose pipelines may set pipelines of other teams. */
+const ADMIN_TEAM = 'main';
+
+/** Sets a pipeline from a file of an artifact. A config with problems fails the step; nothing is changed then. */
+export function setPipelineStep(node: PlanNode, plan: SetPipelinePlan, walk: Walk): Promise<Outcome> {
+  return runLeaf<never>(node, walk, { run: () => setPipeline(node, plan, walk) });
+}
+
+async function setPipeline(node: PlanNode, written: SetPipelinePlan, walk: Walk): Promise<LeafEnd<never>> {
+  const { run } = walk;
+  const plan = await fillVars(written, walk);
+  const target = targetOf(plan, walk);
+  const text = await readArtifactFile(plan.file, walk);
+  const { config, problems, warnings } = parsePipeline(text, {
+    file: plan.file,
+    vars: await templateVars(plan, target.instanceVars, walk),
+  });
+  const begin: BuildEvent[] = [
+    { event: 'initialize', data: run.at(node.id) },
+    { event: 'start', data: run.at(node.id) },
+    ...warnings.map((warning) => run.logEvent(node.id, `warning: ${formatProblem(warning)}`)),
+  ];
+  const finish = (succeeded: boolean): BuildEvent => ({ event: 'finish', data: { ...run.at(node.id), succeeded } });
+  if (!config) {
+    const lines = problems.map((problem) => run.logEvent(node.id, formatProblem(problem)));
+    return {
+      outcome: 'failed',
+      events: [...begin, run.logEvent(node.id, 'invalid pipeline:'), ...lines, finish(false)],
+    };
+  }
+  // Setting the same config again changes nothing, so a crash before the step's end does no harm.
+  const result = await run.journal.fenced((tx) =>
+    run.parts.pipelines.setPipelineIn(tx, { ...target, config, by: setBy(walk), paused: false }),
+  );
+  return {
+    outcome: 'succeeded',
+    events: [
+      ...begin,
+      ...changeLines(result).map((line) => run.logEvent(node.id, line)),
+      { event: 'set-pipeline-changed', data: { ...run.at(node.id), changed: result.changed } },
+      finish(true),
+    ],
+  };
+}
+
+interface Target {
+  readonly teamName: string;
+  readonly name: string;
+  readonly instanceVars?: JsonObject;
+}
+
+/** @throws when the target may not be set from this build. */
+function targetOf(plan: SetPipelinePlan, walk: Walk): Target {
+  const { build } = walk.run;
+  if (plan.name === 'self') {
+    if (build.pipelineName === undefined) throw new Error(`'self' needs a build of a pipeline`);
+    return { teamName: build.teamName, name: build.pipelineName, instanceVars: build.instanceVars };
+  }
+  if (plan.name.includes('/')) throw new Error(`pipeline name '${plan.name}' must not contain '/'`);
+  const teamName = plan.team ?? build.teamName;
+  if (teamName !== build.teamName && build.teamName !== ADMIN_TEAM) {
+    throw new Error(`only team '${ADMIN_TEAM}' may set pipelines of other teams`);
+  }
+  return { teamName, name: plan.name, instanceVars: plan.instanceVars };
+}
+
+/** Instance vars win over vars, vars over files, an earlier file over a later one. */
+async function templateVars(
+  plan: SetPipelinePlan,
+  instanceVars: JsonObject | undefined,
+  walk: Walk,
+): Promise<JsonObject> {
+  const files: JsonObject[] = [];
+  for (const file of plan.varFiles ?? []) files.push(readVars(await readArtifactFile(file, walk), file));
+  return Object.assign({}, ...files.reverse(), plan.vars, instanceVars) as JsonObject;
+}
+
+function readVars(text: string, file: string): JsonObject {
+  let vars: unknown;
+  try {
+    vars = parse(text, { version: '1.1' });
+  } catch {
+    throw new Error(`var file '${file}' is not valid YAML`); // the parser's words would quote the file, which may be secret
+  }
+  if (vars === null || typeof vars !== 'object' || Array.isArray(vars))
+    throw new Error(`var file '${file}' is not a map`);
+  return vars as JsonObject;
+}
+
+function setBy({ run: { build } }: Walk): string {
+  return `${build.pipelineName ?? ''}/${build.jobName ?? ''} #${build.name}`;
+}
+
+function changeLines({ changed, changes }: SetPipelineResult): string[] {
+  if (!changed) return ['no changes to apply.'];
+  return [...changes.map(({ kind, section, name = '' }) => `${kind}: ${section} ${name}`.trim()), 'done.'];
+}

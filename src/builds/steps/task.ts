@@ -1,0 +1,118 @@
+import type { BuildEvent, PlanNode, TaskPlan } from '../../model/index.js';
+import type { ArtifactRef, Mount, StepSpec } from '../../runtime/index.js';
+import type { Walk } from '../build-run.js';
+import { stepHandle } from '../handle.js';
+import { beginOnce, interrupted, runLeaf, withDeadline, type LeafEnd } from '../leaf.js';
+import type { Outcome } from '../outcome.js';
+import { runProcess, type ProcessEnd } from '../run-process.js';
+import { artifactNamed } from '../artifact-path.js';
+import { readyTask, type ReadyTask } from '../task-config.js';
+
+interface TaskResult {
+  readonly artifacts: Readonly<Record<string, ArtifactRef>>;
+}
+
+/** Runs a process on artifacts. Its outputs become artifacts whatever the exit status. */
+export function taskStep(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<Outcome> {
+  return runLeaf<TaskResult>(node, walk, {
+    run: () => runTask(node, plan, walk),
+    apply: ({ artifacts }) => Object.entries(artifacts).forEach(([name, ref]) => walk.scope.setArtifact(name, ref)),
+  });
+}
+
+async function runTask(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<LeafEnd<TaskResult>> {
+  const { run } = walk;
+  const task = await readyTask(plan, walk);
+  const notices = await noticesOf(plan, task, walk);
+  const spec = specOf(node, plan, task, walk);
+  const { step } = await beginOnce(node, walk, { handle: spec.handle, timeout: plan.timeout }, () => [
+    { event: 'initialize-task', data: { ...run.at(node.id), config: task.shown } },
+    { event: 'selected-worker', data: { ...run.at(node.id), selected_worker: run.parts.runtime.kind } },
+    ...notices.map((text) => run.logEvent(node.id, text)),
+    { event: 'start-task', data: { ...run.at(node.id), config: task.shown } },
+  ]);
+  return withDeadline(step, walk, async (deadline) => {
+    const end = await runProcess(node, step, spec, walk, deadline);
+    const result = { artifacts: await sealOutputs(spec, plan, end, walk) };
+    if (end.isInterrupted) {
+      const { outcome, events } = interrupted(node, walk, deadline);
+      return { outcome, result, events: [...end.lastEvents, ...events] };
+    }
+    return { ...endOf(node, end, walk), result };
+  });
+}
+
+function endOf(node: PlanNode, { state, lastEvents }: ProcessEnd, walk: Walk): LeafEnd<TaskResult> {
+  const { run } = walk;
+  if (state.phase !== 'exited' || !state.exit) {
+    const reason = state.reason ?? `its process is ${state.phase}`;
+    return { outcome: 'errored', events: [...lastEvents, run.errorEvent(node.id, `the task was lost: ${reason}`)] };
+  }
+  const { code } = state.exit;
+  const events: BuildEvent[] = [...lastEvents];
+  if (state.reason !== undefined) events.push(run.logEvent(node.id, state.reason));
+  events.push({ event: 'finish-task', data: { ...run.at(node.id), exit_status: code } });
+  return { outcome: code === 0 ? 'succeeded' : 'failed', events };
+}
+
+async function sealOutputs(
+  { handle, mounts }: StepSpec,
+  plan: TaskPlan,
+  end: ProcessEnd,
+  walk: Walk,
+): Promise<Record<string, ArtifactRef>> {
+  const sealed: Record<string, ArtifactRef> = {};
+  if (end.state.phase !== 'exited') return sealed;
+  for (const { source } of mounts) {
+    if (!('output' in source)) continue;
+    const name = plan.outputMapping?.[source.output] ?? source.output;
+    sealed[name] = await walk.run.parts.runtime.sealOutput(handle, source.output);
+  }
+  return sealed;
+}
+
+function specOf(node: PlanNode, plan: TaskPlan, { config, env, argv }: ReadyTask, walk: Walk): StepSpec {
+  const { build, parts } = walk.run;
+  const mounts: Mount[] = [];
+  for (const input of config.inputs ?? []) {
+    const name = plan.inputMapping?.[input.name] ?? input.name;
+    const path = input.path ?? input.name;
+    if (input.optional && !walk.scope.artifact(name)) continue;
+    mounts.push({
+      path,
+      source: { artifact: artifactNamed(name, walk, `task '${plan.name}', input '${input.name}'`) },
+    });
+  }
+  for (const output of config.outputs ?? []) {
+    mounts.push({ path: output.path ?? output.name, source: { output: output.name } });
+  }
+  if (build.jobId !== undefined) {
+    for (const { path } of config.caches ?? []) {
+      mounts.push({ path, source: { cache: JSON.stringify([build.jobId, plan.name, path]) } });
+    }
+  }
+  return {
+    handle: stepHandle(build.id, node.id),
+    labels: { instance: parts.settings.instanceId, build: String(build.id), step: node.id },
+    argv,
+    env,
+    ...(config.run?.dir === undefined ? {} : { dir: config.run.dir }),
+    ...(config.run?.user === undefined ? {} : { user: config.run.user }),
+    mounts,
+    stdoutTo: 'log',
+  };
+}
+
+/** What the runtime cannot give: refused when the task would not run as meant, else told in one line each. */
+async function noticesOf(plan: TaskPlan, { config }: ReadyTask, walk: Walk): Promise<string[]> {
+  const { images, platforms } = await walk.run.parts.runtime.capabilities();
+  if (config.platform !== undefined && !platforms.includes(config.platform)) {
+    throw new Error(`no runtime for platform '${config.platform}'; this server runs: ${platforms.join(', ')}`);
+  }
+  const notices: string[] = [];
+  const wantsImage = plan.image !== undefined || config.image_resource !== undefined || config.rootfs_uri !== undefined;
+  if (wantsImage && images) throw new Error('not supported yet: images of tasks');
+  if (wantsImage) notices.push('warning: the image is ignored: this server runs tasks as processes of its own machine');
+  if (plan.hermetic) notices.push('warning: hermetic is ignored: tasks share the network of the machine');
+  return notices;
+}

@@ -1,0 +1,63 @@
+import type { JsonObject, TaskConfig, TaskPlan } from '../model/index.js';
+import { formatProblem, interpolate, lookupIn, parseTaskConfig } from '../pipelines/index.js';
+import { readArtifactFile } from './artifact-path.js';
+import type { Walk } from './build-run.js';
+import { fillVars } from './fill-vars.js';
+
+/** A task's config with everything filled in. */
+export interface ReadyTask {
+  readonly config: TaskConfig;
+  readonly env: Readonly<Record<string, string>>;
+  readonly argv: readonly string[];
+  /** What events show of it. */
+  readonly shown: {
+    readonly platform?: string;
+    readonly run: { readonly path: string; readonly args?: readonly string[]; readonly dir?: string };
+    readonly inputs?: readonly { readonly name: string; readonly path?: string }[];
+  };
+}
+
+/**
+ * Makes the config in the order of the language: inline or file; for files the step's vars; the step's params over the
+ * task's; then every var that is left, all of which must be known; then validation.
+ */
+export async function readyTask(plan: TaskPlan, walk: Walk): Promise<ReadyTask> {
+  const written = plan.config ?? (await fromFile(plan, walk));
+  const merged: TaskConfig = {
+    ...written,
+    params: { ...written.params, ...plan.params },
+    container_limits: plan.limits ?? written.container_limits,
+  };
+  const config = await fillVars(merged, walk);
+  if (config.platform === undefined) throw new Error(`task '${plan.name}': missing 'platform'`);
+  const { path, args = [], dir } = config.run ?? {};
+  if (!path) throw new Error(`task '${plan.name}': missing 'run.path': without an image there is no default command`);
+  return {
+    config,
+    env: environment(config.params ?? {}),
+    argv: [path, ...args],
+    shown: {
+      platform: config.platform,
+      run: { path, args, ...(dir === undefined ? {} : { dir }) },
+      inputs: (config.inputs ?? []).map(({ name, path: at }) => ({ name, ...(at === undefined ? {} : { path: at }) })),
+    },
+  };
+}
+
+async function fromFile(plan: TaskPlan, walk: Walk): Promise<TaskConfig> {
+  const { file, vars } = await fillVars({ file: plan.file ?? '', vars: plan.vars }, walk);
+  const text = await readArtifactFile(file, walk);
+  const { config, problems } = parseTaskConfig(text, { file });
+  if (!config) throw new Error(`invalid task file:\n${problems.map(formatProblem).join('\n')}`);
+  return vars ? interpolate(config, lookupIn(vars), { mode: 'template' }).value : config;
+}
+
+/** Params as a process gets them: text as it is, everything else as JSON; null is empty. */
+function environment(params: JsonObject): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(params).map(([name, value]) => {
+      if (value === null) return [name, ''];
+      return [name, typeof value === 'string' ? value : JSON.stringify(value)];
+    }),
+  );
+}

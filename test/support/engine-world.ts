@@ -1,0 +1,284 @@
+import { mkdtempSync } from 'node:fs';
+import { rm, writeFile, mkdir } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { pino } from 'pino';
+import { z } from 'zod';
+import { BuildTracker, type CheckRunner } from '../../src/builds/index.js';
+import {
+  isFinal,
+  versionDigest,
+  type BuildId,
+  type BuildStatus,
+  type JobId,
+  type PipelineConfig,
+  type PlanNode,
+  type Version,
+} from '../../src/model/index.js';
+import { NotificationListener, appendEvents, notify, type Db, type StoredEvent } from '../../src/persistence/index.js';
+import { parsePipeline, type SetPipelineRequest } from '../../src/pipelines/index.js';
+import { makeBuildPlan } from '../../src/planner/index.js';
+import { Settings, systemClock, type Logger } from '../../src/platform/index.js';
+import { ResourceFailure, type ResourceType } from '../../src/resources/index.js';
+import { DirectoryArtifactStore, DummyRuntime, DummyWorld, type DummyProgram } from '../../src/runtime/index.js';
+import { createTestDb, type TestDb } from './test-db.js';
+
+export const silent: Logger = pino({ level: process.env.TEST_LOG ?? 'silent' }, pino.destination(2));
+
+/** A database, a dummy machine and any number of engines on them: what a test of builds needs. */
+export class EngineWorld {
+  readonly folder = mkdtempSync(path.join(os.tmpdir(), 'weir-engine-'));
+  readonly artifacts = new DirectoryArtifactStore(this.folder);
+  /** Handles in the order in which their programs began. */
+  readonly begun: string[] = [];
+  /** What gets and puts did, in order: `get repo v1`, `put repo v2`. */
+  readonly resourceCalls: string[] = [];
+  readonly setPipelines: SetPipelineRequest[] = [];
+  readonly machine: DummyWorld;
+  readonly engines: BuildTracker[] = [];
+  checkRunner: CheckRunner | undefined;
+  stepGraceMs = 200;
+  private pipelines = 0;
+
+  private constructor(
+    readonly test: TestDb,
+    readonly listener: NotificationListener,
+  ) {
+    const note =
+      (program: DummyProgram): DummyProgram =>
+      (step) => {
+        this.begun.push(step.spec.handle);
+        return program(step);
+      };
+    this.machine = new DummyWorld(Object.fromEntries(Object.entries(PROGRAMS).map(([name, p]) => [name, note(p)])));
+  }
+
+  static async create(): Promise<EngineWorld> {
+    const test = await createTestDb();
+    const listener = new NotificationListener(test.url, silent);
+    await listener.start();
+    return new EngineWorld(test, listener);
+  }
+
+  get db(): Db {
+    return this.test.db;
+  }
+
+  async close(): Promise<void> {
+    for (const engine of this.engines) await engine.stop();
+    await this.listener.stop();
+    await this.test.drop();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** One server in one of its lives. */
+  engine(epoch: number, options: { readonly db?: Db; readonly instance?: string } = {}): BuildTracker {
+    const settings = new Settings({
+      dataDir: this.folder,
+      instanceId: options.instance ?? 'one',
+      epoch,
+      stepGraceMs: this.stepGraceMs,
+    });
+    const tracker = new BuildTracker(
+      options.db ?? this.db,
+      this.listener,
+      new DummyRuntime(this.machine, this.artifacts),
+      this.artifacts,
+      { get: () => this.resourceType() },
+      {
+        setPipelineIn: async (_tx, request) => {
+          this.setPipelines.push(request);
+          return { pipelineId: 1 as never, created: true, changed: true, version: 1, changes: [] };
+        },
+      },
+      settings,
+      systemClock,
+      silent,
+      this.checkRunner,
+      undefined,
+    );
+    this.engines.push(tracker);
+    return tracker;
+  }
+
+  /** Sets a pipeline under a new name and gives its id. */
+  async pipeline(yaml: string): Promise<{ id: number; config: PipelineConfig }> {
+    const { config, problems } = parsePipeline(yaml);
+    if (!config) throw new Error(problems.map((p) => `${p.path}: ${p.message}`).join('\n'));
+    const [row] = await this.db.query<{ id: number }>(
+      `with p as (
+         insert into pipelines (team_id, name, config_version) select id, $1, 1 from teams where name = 'main' returning id
+       ), r as (
+         insert into pipeline_revisions (pipeline_id, version, config) select id, 1, $2 from p
+       ) select id from p`,
+      [`p${this.pipelines++}`, JSON.stringify(config)],
+    );
+    for (const resource of config.resources ?? []) {
+      await this.db.query(`insert into resources (pipeline_id, name, type, config) values ($1, $2, $3, $4)`, [
+        row!.id,
+        resource.name,
+        resource.type,
+        JSON.stringify(resource),
+      ]);
+    }
+    for (const job of config.jobs) {
+      await this.db.query(`insert into jobs (pipeline_id, name, config) values ($1, $2, $3)`, [
+        row!.id,
+        job.name,
+        JSON.stringify(job),
+      ]);
+    }
+    return { id: row!.id, config };
+  }
+
+  /** Starts a build of the pipeline's first job, as the trigger loop does; every get has version `{ref: v1}`. */
+  async start(pipeline: { id: number; config: PipelineConfig }): Promise<{ id: BuildId; plan: PlanNode }> {
+    const job = pipeline.config.jobs[0]!;
+    const version: Version = { ref: 'v1' };
+    const anyVersion = { get: () => version } as unknown as ReadonlyMap<string, Version>;
+    const plan = makeBuildPlan(job, pipeline.config, anyVersion);
+    const id = await this.db.tx(async (tx) => {
+      const [row] = await tx.query<{ id: BuildId; job_id: JobId }>(
+        `with job as (
+           update jobs set next_build_number = next_build_number + 1 where pipeline_id = $1 and name = $2
+           returning id, next_build_number - 1 as number
+         )
+         insert into builds (team_id, pipeline_id, job_id, name, status, started_at, plan, inputs_ready)
+         select p.team_id, p.id, job.id, job.number::text, 'started', now(), $3, true from job, pipelines p where p.id = $1
+         returning id, job_id`,
+        [pipeline.id, job.name, JSON.stringify(plan)],
+      );
+      await tx.query(
+        `insert into build_inputs (build_id, job_id, name, ordinal, resource_id, digest, version, first_occurrence)
+         select $1, $2, r.name, r.id, r.id, $4, $5, true from resources r where r.pipeline_id = $3`,
+        [row!.id, row!.job_id, pipeline.id, versionDigest(version), JSON.stringify(version)],
+      );
+      await appendEvents(tx, row!.id, [{ event: 'status', data: { status: 'started', time: 0 } }]);
+      await notify(tx, 'builds', [row!.id]);
+      return row!.id;
+    });
+    return { id, plan };
+  }
+
+  async status(id: BuildId): Promise<BuildStatus> {
+    const [row] = await this.db.query<{ status: BuildStatus }>(`select status from builds where id = $1`, [id]);
+    return row!.status;
+  }
+
+  events(id: BuildId): Promise<StoredEvent[]> {
+    return this.db.query<StoredEvent>(`select seq, event, data from build_events where build_id = $1 order by seq`, [
+      id,
+    ]);
+  }
+
+  async finished(id: BuildId): Promise<BuildStatus> {
+    await this.until(async () => isFinal(await this.status(id)), `the end of build ${id}`);
+    return this.status(id);
+  }
+
+  /** Waits for a condition. */
+  async until(condition: () => Promise<boolean> | boolean, what: string, deadlineMs = 15_000): Promise<void> {
+    const end = Date.now() + deadlineMs;
+    while (!(await condition())) {
+      if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  /** A type whose behaviour stands in the source and the params: `fail`, `error`, `hang`, `files`, `metadata`, `print`, `ref`. */
+  private resourceType(): ResourceType<Behaviour, Behaviour, Behaviour> {
+    const behaviour = z.custom<Behaviour>();
+    const act = async (b: Behaviour, signal: AbortSignal, log: (text: string) => void): Promise<void> => {
+      if (b.print) log(b.print);
+      if (b.fail) throw new ResourceFailure(b.fail, 3);
+      if (b.error) throw new Error(b.error);
+      if (b.hang)
+        await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped'))));
+    };
+    return {
+      name: 'scripted',
+      schema: { source: behaviour, getParams: behaviour, putParams: behaviour },
+      check: async () => [],
+      get: async ({ signal, log, env }, { params, version, dir }) => {
+        this.resourceCalls.push(`get ${version.ref}${env.BUILD_STATUS ? ` ${env.BUILD_STATUS}` : ''}`);
+        await act(params, signal, log);
+        await writeFile(path.join(dir, 'ref'), version.ref ?? '');
+        for (const [name, text] of Object.entries(params.files ?? {})) {
+          await mkdir(path.dirname(path.join(dir, name)), { recursive: true });
+          await writeFile(path.join(dir, name), text.replaceAll('[[', '((').replaceAll(']]', '))')); // vars would be filled in before
+        }
+        return { version, metadata: Object.entries(params.metadata ?? {}).map(([name, value]) => ({ name, value })) };
+      },
+      put: async ({ signal, log, env }, { params }) => {
+        this.resourceCalls.push(`put ${params.ref ?? 'v2'}${env.BUILD_STATUS ? ` ${env.BUILD_STATUS}` : ''}`);
+        await act(params, signal, log);
+        return { version: { ref: params.ref ?? 'v2' }, metadata: [{ name: 'made', value: 'yes' }] };
+      },
+    };
+  }
+}
+
+interface Behaviour {
+  readonly fail?: string;
+  readonly error?: string;
+  readonly hang?: boolean;
+  readonly print?: string;
+  readonly ref?: string;
+  readonly files?: Readonly<Record<string, string>>;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** Gates that tests open, by name: a `wait` program ends when its gate is open. */
+export const gates = new Set<string>();
+
+const PROGRAMS: Record<string, DummyProgram> = {
+  ok: () => 0,
+  fail: ({ spec }) => Number(spec.argv[1] ?? 1),
+  print: (step) => {
+    step.write(`${step.spec.argv.slice(1).join(' ')}\n`);
+    return 0;
+  },
+  warn: (step) => {
+    step.writeError(`${step.spec.argv.slice(1).join(' ')}\n`);
+    return 0;
+  },
+  env: (step) => {
+    for (const name of step.spec.argv.slice(1)) step.write(`${name}=${step.spec.env[name] ?? '(unset)'}\n`);
+    return 0;
+  },
+  /** `write FILE TEXT [EXIT]` */
+  write: (step) => {
+    const [, file = '', text = '', exit = '0'] = step.spec.argv;
+    step.writeFile(file, text);
+    return Number(exit);
+  },
+  cat: async (step) => {
+    for (const file of step.spec.argv.slice(1)) step.write(`${Buffer.from(await step.readFile(file)).toString()}\n`);
+    return 0;
+  },
+  /** Says `ready` and stays until it is told to stop. */
+  stay: (step) => {
+    step.write('ready\n');
+    return new Promise<number>(() => undefined);
+  },
+  /** As `stay`, but ignores TERM. */
+  stubborn: (step) => {
+    step.onSignal(() => step.write('no\n'));
+    step.write('ready\n');
+    return new Promise<number>(() => undefined);
+  },
+  /** Leaves with 0 on TERM. */
+  polite: (step) =>
+    new Promise<number>((resolve) => {
+      step.onSignal(() => resolve(0));
+      step.write('ready\n');
+    }),
+  /** `gate NAME`: stays until the test opens the gate. */
+  gate: async (step) => {
+    const [, name = ''] = step.spec.argv;
+    step.write(`at gate ${name}\n`);
+    while (!gates.has(name)) await new Promise((resolve) => setTimeout(resolve, 3));
+    step.write(`through gate ${name}\n`);
+    return 0;
+  },
+};
