@@ -1,6 +1,12 @@
 import { Module } from '@nestjs/common';
 import { ResourcesModule } from '../resources/index.js';
+import { Checker } from './checker.js';
+import { CheckingLoop } from './checking.loop.js';
 import { ChecksService } from './checks.service.js';
 
-@Module({ imports: [ResourcesModule], providers: [ChecksService], exports: [ChecksService] })
+@Module({
+  imports: [ResourcesModule],
+  providers: [Checker, CheckingLoop, ChecksService],
+  exports: [Checker, ChecksService],
+})
 export class CheckingModule {}

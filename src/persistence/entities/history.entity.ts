@@ -1,7 +1,8 @@
-import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 
 /** The stream of versions of one resource config (type and evaluated source), and how its checks go. */
 @Entity('histories')
+@Index('histories_by_config', ['configDigest'])
 export class History {
   @PrimaryGeneratedColumn('identity', {
     type: 'bigint',

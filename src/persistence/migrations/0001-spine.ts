@@ -60,6 +60,9 @@ const STATEMENTS = [
     created_at timestamptz not null default now(),
     sync_requested_at timestamptz,
     next_sync_at timestamptz not null default now(),
+    sync_claim bigint not null default 0,
+    sync_claimed_until timestamptz,
+    sync_failures integer not null default 0,
     last_synced_at timestamptz,
     last_commit text,
     last_error jsonb,
@@ -109,6 +112,7 @@ const STATEMENTS = [
     check_every text,
     next_check_at timestamptz not null default now()
   )`,
+  `create index histories_by_config on histories (config_digest)`,
   `create table resources (
     id bigint generated always as identity primary key,
     pipeline_id bigint not null references pipelines on delete cascade,

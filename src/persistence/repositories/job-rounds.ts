@@ -1,12 +1,10 @@
 import type {
   BuildBlockers,
   BuildId,
-  HistoryId,
   JobId,
   PendingBuild,
   PipelineId,
   PlanNode,
-  ResourceId,
   StoredInput,
 } from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
@@ -230,25 +228,4 @@ export async function pendingWithoutBlocker(db: Queryable): Promise<BuildId[]> {
        and not j.blockers @> jsonb_build_array(jsonb_build_object('build', b.id))`,
   );
   return rows.map((row) => row.id);
-}
-
-/**
- * Asks for a check of each resource unless one is asked for already, or running. In a transaction of its own, after the
- * builds that wait for it are visible: whoever ends a check then finds them.
- */
-export async function requestFreshChecks(tx: Tx, resources: readonly ResourceId[]): Promise<void> {
-  const rows = await tx.query<{ id: HistoryId | null }>(`select history_id as id from resources where id = any($1)`, [
-    resources,
-  ]);
-  const histories = rows.map((row) => row.id).filter((id) => id !== null);
-  await tx.query(
-    `with wanted as (select id from histories where id = any($1) order by id for update)
-     update histories h set check_requested_at = clock_timestamp() from wanted
-     where h.id = wanted.id
-       and not coalesce(h.check_claimed_until > now(), false)
-       and not coalesce(h.check_requested_at > coalesce(h.check_started_at, '-infinity'), false)`,
-    [histories],
-  );
-  // A resource without a history has no row to ask in; the checking loop checks such resources at once.
-  await notify(tx, 'checks', histories.length > 0 ? histories : [0]);
 }

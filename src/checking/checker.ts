@@ -1,0 +1,232 @@
+import { mkdir } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import type { JsonObject, ResourceId, Version } from '../model/index.js';
+import {
+  anyHistoryOf,
+  checkFailures,
+  checkTarget,
+  claimCheck,
+  Db,
+  endCheck,
+  releaseCheckClaim,
+  releaseCheckClaimsOf,
+  renewCheckClaim,
+  type CheckClaim,
+  type CheckTarget,
+} from '../persistence/index.js';
+import { interpolate } from '../pipelines/index.js';
+import {
+  CLOCK,
+  ConflictError,
+  LOGGER,
+  messageOf,
+  NotFoundError,
+  Settings,
+  UserError,
+  type Clock,
+  type Logger,
+} from '../platform/index.js';
+import { cacheDirOf, configDigest, parseInput, ResourceTypeRegistry, type ResourceType } from '../resources/index.js';
+import { checkIntervalMs, checkTimeoutMs, nextCheckDelayMs } from './check-timing.js';
+import { CHECK_BOUNDS, runBounded } from './run-bounded.js';
+
+/** A server that dies leaves its claims for this long. */
+const LEASE_MS = 30_000;
+/** How often somebody who waits for a running check looks again. */
+const RETRY_MS = 200;
+
+export interface CheckOptions {
+  /** Start here instead of at the pin or the newest known version. */
+  readonly from?: Version;
+  readonly signal: AbortSignal;
+  readonly log: (text: string) => void;
+}
+
+/** `busy`: the same source is being checked, or its host has enough checks. */
+export type CheckOutcome = { readonly kind: 'busy' } | { readonly kind: 'done'; readonly versions: readonly Version[] };
+
+interface Evaluated {
+  readonly type: ResourceType;
+  readonly source: JsonObject;
+  readonly digest: string;
+  readonly host: string | undefined;
+}
+
+/**
+ * Checks one resource: claims its history, runs its type's check within bounds, saves what was found. Any number of servers
+ * may try at once; one check per identical source runs at a time.
+ */
+@Injectable()
+export class Checker implements OnApplicationBootstrap {
+  private readonly checksOfHost = new Map<string, number>();
+  /** Digests of the sources that this server checks now. */
+  private readonly sources = new Set<string>();
+  private claims = 0;
+
+  constructor(
+    @Inject(Db) private readonly db: Db,
+    @Inject(ResourceTypeRegistry) private readonly types: Pick<ResourceTypeRegistry, 'get'>,
+    @Inject(Settings) private readonly settings: Settings,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(LOGGER) private readonly log: Logger,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    if (this.settings.instanceId !== '')
+      await this.db.tx((tx) => releaseCheckClaimsOf(tx, `${this.settings.instanceId}:`));
+  }
+
+  /**
+   * The check of a check build: waits until no other check of the source runs, then checks.
+   * @returns what the check found, oldest first.
+   * @throws ResourceFailure when the resource says no; ConflictError when it is paused.
+   */
+  async runCheck(id: ResourceId, options: CheckOptions): Promise<readonly Version[]> {
+    for (;;) {
+      const target = await checkTarget(this.db, id);
+      if (!target) throw new NotFoundError(`there is no resource ${id}`);
+      if (target.isStopped)
+        throw new ConflictError(
+          'resource-paused',
+          `resource "${target.config.name}" or its pipeline is paused or archived: it gets no new versions by a check`,
+        );
+      const outcome = await this.tryCheck(target, options);
+      if (outcome.kind === 'done') return outcome.versions;
+      await sleep(RETRY_MS, undefined, { signal: options.signal });
+    }
+  }
+
+  /** Checks now or not at all. @throws what {@link runCheck} throws; the failure is saved with the history before. */
+  async tryCheck(target: CheckTarget, options: CheckOptions): Promise<CheckOutcome> {
+    let evaluated: Evaluated;
+    try {
+      evaluated = this.evaluate(target);
+    } catch (error) {
+      await this.saveRefusal(target, error);
+      throw error;
+    }
+    if (!this.hasRoomFor(evaluated)) return { kind: 'busy' };
+    this.enter(evaluated);
+    try {
+      const claim = await this.claim(target, evaluated.digest);
+      if (!claim) return { kind: 'busy' };
+      return { kind: 'done', versions: await this.checkClaimed(target, evaluated, claim, options) };
+    } finally {
+      this.leave(evaluated);
+    }
+  }
+
+  /** Would {@link tryCheck} begin, as far as this server knows? Asked before one of its few places is given away. */
+  canBegin(target: CheckTarget): boolean {
+    try {
+      return this.hasRoomFor(this.evaluate(target));
+    } catch {
+      return true; // the check will tell what is wrong
+    }
+  }
+
+  private hasRoomFor({ host, digest }: Evaluated): boolean {
+    if (this.sources.has(digest)) return false;
+    return host === undefined || (this.checksOfHost.get(host) ?? 0) < this.settings.checksPerHost;
+  }
+
+  private enter({ host, digest }: Evaluated): void {
+    this.sources.add(digest);
+    if (host !== undefined) this.checksOfHost.set(host, (this.checksOfHost.get(host) ?? 0) + 1);
+  }
+
+  private leave({ host, digest }: Evaluated): void {
+    this.sources.delete(digest);
+    if (host === undefined) return;
+    const left = (this.checksOfHost.get(host) ?? 1) - 1;
+    if (left > 0) this.checksOfHost.set(host, left);
+    else this.checksOfHost.delete(host);
+  }
+
+  /** @throws UserError when vars are undefined, the type is unknown or the source is refused by it. */
+  private evaluate({ config, resourceTypes }: CheckTarget): Evaluated {
+    const custom = resourceTypes?.find((type) => type.name === config.type);
+    if (custom)
+      throw new UserError(
+        'resource-type-unsupported',
+        `resource type "${config.type}" is an image of the pipeline's resource_types, which this server cannot run`,
+      );
+    const { value: source } = interpolate(config.source ?? {}, () => undefined, { mode: 'run' });
+    const type = this.types.get(config.type);
+    const parsed = parseInput(type.schema.source, source, `source of resource "${config.name}"`);
+    return { type, source, digest: configDigest(type.name, source), host: type.hostOf?.(parsed) };
+  }
+
+  private async claim(target: CheckTarget, digest: string): Promise<CheckClaim | undefined> {
+    const claim = `${this.settings.instanceId}:${this.settings.epoch}:${process.pid}:${++this.claims}`;
+    return this.db.tx((tx) => claimCheck(tx, target.resourceId, digest, claim, LEASE_MS));
+  }
+
+  private async checkClaimed(
+    target: CheckTarget,
+    evaluated: Evaluated,
+    claim: CheckClaim,
+    options: CheckOptions,
+  ): Promise<readonly Version[]> {
+    const lost = new AbortController();
+    const renewal = setInterval(() => void this.renew(claim, lost), LEASE_MS / 3);
+    try {
+      const version = options.from ?? target.pin ?? claim.newest ?? undefined;
+      const signal = AbortSignal.any([options.signal, lost.signal]);
+      const versions = await this.run(target, evaluated, version, { signal, log: options.log });
+      await this.end(target, claim, versions, null);
+      return versions;
+    } catch (error) {
+      if (options.signal.aborted) await this.db.tx((tx) => releaseCheckClaim(tx, claim));
+      else await this.end(target, claim, undefined, messageOf(error));
+      throw error;
+    } finally {
+      clearInterval(renewal);
+    }
+  }
+
+  private async run(
+    { config }: CheckTarget,
+    { type, source }: Evaluated,
+    version: Version | undefined,
+    context: Pick<CheckOptions, 'signal' | 'log'>,
+  ): Promise<readonly Version[]> {
+    const cacheDir = cacheDirOf(this.settings.dataDir, type.name, source);
+    await mkdir(cacheDir, { recursive: true });
+    const parsed = parseInput(type.schema.source, source, `source of resource "${config.name}"`);
+    const bounds = { ...CHECK_BOUNDS, timeoutMs: checkTimeoutMs(config, this.settings.checkTimeoutMs) };
+    const now = (): Date => this.clock.now();
+    const request = { source: parsed, ...(version === undefined ? {} : { version }) };
+    return runBounded((bounded) => type.check({ ...bounded, cacheDir, now }, request), bounds, context);
+  }
+
+  private async end(
+    target: CheckTarget,
+    claim: CheckClaim,
+    versions: readonly Version[] | undefined,
+    error: string | null,
+  ): Promise<void> {
+    const failures = versions ? 0 : (await checkFailures(this.db, claim.historyId)) + 1;
+    const intervalMs = checkIntervalMs(target.config, this.settings.checkIntervalMs);
+    const nextDelayMs = nextCheckDelayMs(intervalMs, failures, this.clock.random());
+    const checkEvery = target.config.check_every ?? null;
+    await this.db.tx((tx) => endCheck(tx, target.resourceId, claim, { versions, error, nextDelayMs, checkEvery }));
+  }
+
+  /** A resource that cannot be checked at all says why, and is tried again as after any failed check. */
+  private async saveRefusal(target: CheckTarget, error: unknown): Promise<void> {
+    const digest = await this.db.tx((tx) => anyHistoryOf(tx, target.resourceId));
+    const claim = await this.claim(target, digest);
+    if (claim) await this.end(target, claim, undefined, messageOf(error));
+  }
+
+  private async renew(claim: CheckClaim, lost: AbortController): Promise<void> {
+    try {
+      if (await this.db.tx((tx) => renewCheckClaim(tx, claim, LEASE_MS))) return;
+      lost.abort(new Error('another server took the check over'));
+    } catch (error) {
+      this.log.warn({ historyId: claim.historyId, error: messageOf(error) }, 'check claim not renewed');
+    }
+  }
+}
