@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
+import { ResourceTypeRegistry } from './registry.js';
 import { ResourcesService } from './resources.service.js';
 
-@Module({ providers: [ResourcesService], exports: [ResourcesService] })
+@Module({ providers: [ResourcesService, ResourceTypeRegistry], exports: [ResourcesService, ResourceTypeRegistry] })
 export class ResourcesModule {}

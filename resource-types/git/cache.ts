@@ -1,0 +1,99 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Git } from './git.js';
+import type { GitSource } from './schema.js';
+import { parseRepositoryUri } from './uri.js';
+
+/** Where the followed branch is kept in the cache. */
+export const TIP_REF = 'refs/weir/tip';
+
+/** What a remote has, by name of the reference; annotated tags stand with the sha of the tag object. */
+export type Advertised = ReadonlyMap<string, string>;
+
+/** True when versions are tags and not commits. */
+export function followsTags(source: GitSource): boolean {
+  return source.tag_filter !== undefined || source.tag_regex !== undefined;
+}
+
+/** Asks the remote for the followed branch under {@link TIP_REF}, and for all tags when versions are tags. No objects are fetched. */
+export async function askRemote(git: Git, cwd: string, source: GitSource): Promise<Advertised> {
+  const branch = source.branch === undefined ? 'HEAD' : `refs/heads/${source.branch}`;
+  const wanted = followsTags(source) ? [branch, 'refs/tags/*'] : [branch];
+  const listing = await git.run(cwd, 'ls-remote', '--quiet', '--', cleanUri(source), ...wanted);
+  const advertised = new Map<string, string>();
+  for (const line of listing.split('\n')) {
+    const [sha, name] = line.split('\t');
+    // A pattern also matches at the end of longer names: refs/heads/x/refs/heads/main.
+    if (sha === undefined || name === undefined || name.endsWith('^{}')) continue;
+    if (name === branch) advertised.set(TIP_REF, sha);
+    else if (name.startsWith('refs/tags/')) advertised.set(name, sha);
+  }
+  return advertised;
+}
+
+/**
+ * A bare repository with the history behind `advertised`, fetched only when something new is there. It holds commits
+ * without files where the remote allows that. The caller must hold the lock of the folder.
+ */
+export async function refreshCache(git: Git, dir: string, source: GitSource, advertised: Advertised): Promise<string> {
+  const repository = join(dir, 'history.git');
+  await openRepository(git, dir, repository, source);
+  if (await isCurrent(git, repository, advertised)) return repository;
+  const branch = source.branch === undefined ? 'HEAD' : `refs/heads/${source.branch}`;
+  const refspecs = advertised.has(TIP_REF) ? [`+${branch}:${TIP_REF}`] : [];
+  if (followsTags(source)) refspecs.push('+refs/tags/*:refs/tags/*');
+  // Finding commits by path needs folder listings; otherwise the commits alone are enough.
+  const filter = source.paths === undefined && source.ignore_paths === undefined ? 'tree:0' : 'blob:none';
+  await git.run(
+    repository,
+    'fetch',
+    '--quiet',
+    '--prune',
+    '--no-tags',
+    '--no-write-fetch-head',
+    `--filter=${filter}`,
+    'origin',
+    ...refspecs,
+  );
+  return repository;
+}
+
+/** Forgets the cached history. */
+export async function dropCache(dir: string): Promise<void> {
+  await rm(join(dir, 'history.git'), { recursive: true, force: true, maxRetries: 3 });
+}
+
+/** The address git is given: without credentials. */
+export function cleanUri(source: GitSource): string {
+  return parseRepositoryUri(source.uri)?.clean ?? source.uri;
+}
+
+async function openRepository(git: Git, dir: string, repository: string, source: GitSource): Promise<void> {
+  await mkdir(dir, { recursive: true });
+  const found = await git.attempt(dir, `--git-dir=${repository}`, 'config', '--get', 'remote.origin.url');
+  if (found.exitCode === 0 && found.stdout.trimEnd() === cleanUri(source)) {
+    await removeStaleLocks(repository);
+    return;
+  }
+  await dropCache(dir);
+  await git.run(dir, 'init', '--quiet', '--bare', repository);
+  await git.run(repository, 'remote', 'add', 'origin', cleanUri(source));
+}
+
+/** A fetch that was killed leaves lock files; we hold the folder alone, so nobody else's can be among them. */
+async function removeStaleLocks(repository: string): Promise<void> {
+  const top = (await readdir(repository)).filter((name) => name.endsWith('.lock'));
+  const refs = await readdir(join(repository, 'refs'), { recursive: true });
+  const stale = [...top, ...refs.filter((name) => name.endsWith('.lock')).map((name) => join('refs', name))];
+  await Promise.all(stale.map((name) => rm(join(repository, name), { force: true })));
+}
+
+async function isCurrent(git: Git, repository: string, advertised: Advertised): Promise<boolean> {
+  const listing = await git.run(repository, 'for-each-ref', '--format=%(objectname) %(refname)', TIP_REF, 'refs/tags');
+  const lines = listing === '' ? [] : listing.split('\n');
+  if (lines.length !== advertised.size) return false;
+  return lines.every((line) => {
+    const space = line.indexOf(' ');
+    return advertised.get(line.slice(space + 1)) === line.slice(0, space);
+  });
+}

@@ -1,0 +1,194 @@
+import { chmod, lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { renderGitConfig, type GitSetting } from './git-config.js';
+import type { GitSource } from './schema.js';
+import { parseRepositoryUri } from './uri.js';
+
+/** A private folder (0700) with everything git commands for one source need: configuration, credentials, keys. */
+export interface Workshop {
+  readonly dir: string;
+  /** A shell script that runs git; see {@link GIT_SCRIPT}. */
+  readonly gitScript: string;
+  /** The whole environment of git: nothing else is inherited from the server. */
+  readonly env: Readonly<Record<string, string>>;
+  redact(text: string): string;
+}
+
+const FOLDER_PREFIX = 'weir-git-';
+
+/**
+ * Aborting a git command must end all of it, but git leaves its helpers (ssh, git-remote-https, the commands of a
+ * submodule update) behind when it is killed. So git runs in a process group of its own, which dies as a whole.
+ */
+const GIT_SCRIPT = `trap 'kill -KILL "-$!" "$!" 2>/dev/null; exit 130' INT TERM
+if command -v setsid >/dev/null 2>&1; then
+  setsid git "$@" </dev/null &
+else
+  set -m
+  git "$@" </dev/null &
+fi
+wait "$!"
+`;
+
+const HANDED_ON = [
+  'PATH',
+  'TMPDIR',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'SSL_CERT_FILE',
+  'SSL_CERT_DIR',
+];
+
+let sweeping: Promise<void> | undefined;
+
+/** Runs `work` with a workshop for the source, and removes the workshop whatever happens. */
+export async function withWorkshop<T>(source: GitSource, work: (workshop: Workshop) => Promise<T>): Promise<T> {
+  await (sweeping ??= sweepAbandoned());
+  const dir = await mkdtemp(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
+  try {
+    return await work(await furnish(dir, source));
+  } finally {
+    await rm(dir, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+async function furnish(dir: string, source: GitSource): Promise<Workshop> {
+  const secretFile = async (name: string, text: string, mode = 0o600) => {
+    await writeFile(join(dir, name), text, { mode });
+    await chmod(join(dir, name), mode);
+    return join(dir, name);
+  };
+  const { credentials, secrets } = credentialsOf(source);
+  const settings = baseSettings(source);
+  if (credentials.length > 0) {
+    const file = await secretFile('credentials', credentials.map((line) => `${line}\n`).join(''));
+    settings.push({ name: 'credential.helper', value: `store --file=${shellQuote(file)}` });
+  }
+  const ssh = [
+    'ssh',
+    '-F',
+    '/dev/null',
+    '-o',
+    'LogLevel=ERROR',
+    '-o',
+    'IdentitiesOnly=yes',
+    '-o',
+    'IdentityAgent=none',
+  ];
+  // A host whose key the operator has in /etc/ssh/ssh_known_hosts is verified; others are accepted, as in Concourse.
+  ssh.push(
+    '-o',
+    'StrictHostKeyChecking=accept-new',
+    '-o',
+    'UserKnownHostsFile=/dev/null',
+    '-o',
+    'ServerAliveInterval=30',
+  );
+  ssh.push('-o', 'PasswordAuthentication=no', '-o', 'KbdInteractiveAuthentication=no');
+  const env: Record<string, string> = {};
+  if (source.private_key_passphrase !== undefined) {
+    const phrase = await secretFile('passphrase', `${source.private_key_passphrase}\n`);
+    env['SSH_ASKPASS'] = await secretFile('askpass', `#!/bin/sh\nexec cat ${shellQuote(phrase)}\n`, 0o700);
+    env['SSH_ASKPASS_REQUIRE'] = 'force';
+    secrets.push(source.private_key_passphrase);
+  } else {
+    ssh.push('-o', 'BatchMode=yes');
+  }
+  if (source.private_key !== undefined) secrets.push(source.private_key);
+  const key = source.private_key === undefined ? 'none' : await secretFile('key', `${source.private_key.trim()}\n`);
+  ssh.push('-o', `IdentityFile=${key}`);
+  if (source.private_key_user !== undefined) ssh.push('-o', `User=${source.private_key_user}`);
+  settings.push({ name: 'core.sshCommand', value: ssh.map(shellQuote).join(' ') });
+  for (const name of HANDED_ON) if (process.env[name] !== undefined) env[name] = process.env[name];
+  return {
+    dir,
+    gitScript: await secretFile('git.sh', GIT_SCRIPT),
+    env: {
+      ...env,
+      HOME: dir,
+      LC_ALL: 'C',
+      GIT_TERMINAL_PROMPT: '0',
+      GIT_CONFIG_NOSYSTEM: '1',
+      GIT_CONFIG_GLOBAL: await secretFile('gitconfig', renderGitConfig(settings)),
+      GIT_NO_LAZY_FETCH: '1',
+      // Submodules name addresses of their own: a remote must not lead git to folders or programs of the server.
+      GIT_ALLOW_PROTOCOL: `http:https:ssh:git${parseRepositoryUri(source.uri)?.isLocal === true ? ':file' : ''}`,
+    },
+    redact: (text) =>
+      secrets.reduce((clean, secret) => (secret === '' ? clean : clean.replaceAll(secret, '***')), text),
+  };
+}
+
+function baseSettings(source: GitSource): GitSetting[] {
+  const settings: GitSetting[] = [
+    { name: 'safe.directory', value: '*' }, // repositories of other owners: the server often runs as root
+    { name: 'user.name', value: 'git' },
+    { name: 'user.email', value: 'git@localhost' },
+    { name: 'init.defaultBranch', value: 'main' },
+    { name: 'advice.detachedHead', value: 'false' },
+    ...(source.git_config ?? []),
+    // What follows is not for the pipeline to change: nothing may run in the background or ask for anything.
+    { name: 'core.hooksPath', value: '/dev/null' },
+    { name: 'core.editor', value: 'true' },
+    { name: 'core.fsmonitor', value: 'false' },
+    { name: 'gc.autoDetach', value: 'false' },
+    { name: 'maintenance.autoDetach', value: 'false' },
+    { name: 'submodule.recurse', value: 'false' },
+  ];
+  if (source.skip_ssl_verification === true) settings.push({ name: 'http.sslVerify', value: 'false' });
+  return settings;
+}
+
+/** Lines of git's credential store, which gives a password only to the host it belongs to. */
+function credentialsOf(source: GitSource): { credentials: string[]; secrets: string[] } {
+  const uri = parseRepositoryUri(source.uri);
+  const credentials: string[] = [];
+  const secrets: string[] = [];
+  const add = (scheme: string, host: string, username: string, password: string) => {
+    credentials.push(`${scheme}://${encodeURIComponent(username)}:${encodeURIComponent(password)}@${host}`);
+    // A token is often given as the user, with an empty password.
+    secrets.push(...(password === '' ? [username] : [password, encodeURIComponent(password)]));
+  };
+  const username = source.username ?? uri?.username;
+  const password = source.password ?? uri?.password;
+  if (uri?.host !== undefined && /^https?:/i.test(uri.clean) && (username !== undefined || password !== undefined)) {
+    add(new URL(uri.clean).protocol.slice(0, -1), uri.host, username ?? '', password ?? '');
+  }
+  for (const { host, username, password } of source.submodule_credentials ?? []) {
+    add('https', host, username, password);
+    // Never in clear, unless the pipeline itself does without encryption.
+    if (uri?.clean.startsWith('http:') === true) add('http', host, username, password);
+  }
+  return { credentials, secrets };
+}
+
+function shellQuote(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** Removes workshops of servers that were killed: they may hold keys. */
+async function sweepAbandoned(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const pid = Number(new RegExp(`^${FOLDER_PREFIX}(\\d+)-`).exec(name)?.[1]);
+    if (!Number.isInteger(pid) || isAlive(pid)) continue;
+    const path = join(tmpdir(), name);
+    const owner = await lstat(path).then(
+      (stat) => stat.uid,
+      () => undefined,
+    );
+    if (owner === process.getuid?.()) await rm(path, { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

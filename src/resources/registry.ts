@@ -1,0 +1,32 @@
+import { Injectable } from '@nestjs/common';
+import { git } from '../../resource-types/git/index.js';
+import { mock } from '../../resource-types/mock/index.js';
+import { time } from '../../resource-types/time/index.js';
+import { didYouMean } from '../model/index.js';
+import { NotFoundError } from '../platform/index.js';
+import type { ResourceType } from './contract.js';
+
+/** The resource types that are built into the server. */
+@Injectable()
+export class ResourceTypeRegistry {
+  private readonly types: ReadonlyMap<string, ResourceType> = new Map(
+    [git, mock, time].map((type) => [type.name, type as ResourceType]),
+  );
+
+  /** In alphabetical order. */
+  names(): readonly string[] {
+    return [...this.types.keys()].toSorted();
+  }
+
+  has(name: string): boolean {
+    return this.types.has(name);
+  }
+
+  /** @throws NotFoundError naming a near name, or all there are. */
+  get(name: string): ResourceType {
+    const type = this.types.get(name);
+    if (type !== undefined) return type;
+    const hint = didYouMean(name, this.names()) || `; there are ${this.names().join(', ')}`;
+    throw new NotFoundError(`there is no resource type "${name}"${hint}`);
+  }
+}

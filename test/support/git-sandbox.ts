@@ -1,0 +1,103 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+
+const ENV = {
+  PATH: process.env['PATH'],
+  HOME: '/nonexistent',
+  LC_ALL: 'C',
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_CONFIG_GLOBAL: '/dev/null',
+  GIT_AUTHOR_NAME: 'Ada',
+  GIT_AUTHOR_EMAIL: 'ada@example.test',
+  GIT_COMMITTER_NAME: 'Grace',
+  GIT_COMMITTER_EMAIL: 'grace@example.test',
+};
+
+/** A folder that is gone after the test, with real git repositories in it. */
+export class GitSandbox {
+  readonly dir = mkdtempSync(join(tmpdir(), 'weir-test-git-'));
+
+  /** A bare repository `name` with one commit on main. @returns its path. */
+  remote(name = 'remote.git'): string {
+    const bare = join(this.dir, name);
+    this.git(this.dir, 'init', '--quiet', '--bare', '--initial-branch=main', bare);
+    const work = join(this.dir, `${name}-first`);
+    this.git(this.dir, 'init', '--quiet', '--initial-branch=main', work);
+    this.commit(work, { 'README.md': 'hello\n' }, 'first');
+    this.git(work, 'push', '--quiet', bare, 'HEAD:refs/heads/main');
+    return bare;
+  }
+
+  /** A clone in the folder, relative to the sandbox. @returns its path. */
+  clone(bare: string, name: string): string {
+    const work = resolve(this.dir, name);
+    this.git(this.dir, 'clone', '--quiet', bare, work);
+    return work;
+  }
+
+  /** Commits the files. @returns the sha. */
+  commit(work: string, files: Record<string, string>, message: string): string {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(work, path)), { recursive: true });
+      writeFileSync(join(work, path), text);
+    }
+    this.git(work, 'add', '--all');
+    this.git(work, 'commit', '--quiet', '--allow-empty', '--message', message);
+    return this.git(work, 'rev-parse', 'HEAD');
+  }
+
+  /** Commits to the main branch of a bare repository. @returns the sha. */
+  push(bare: string, files: Record<string, string>, message: string): string {
+    const work = mkdtempSync(join(this.dir, 'push-'));
+    this.git(this.dir, 'clone', '--quiet', '--branch=main', bare, work);
+    const sha = this.commit(work, files, message);
+    this.git(work, 'push', '--quiet', 'origin', 'HEAD:refs/heads/main');
+    return sha;
+  }
+
+  git(cwd: string, ...args: readonly string[]): string {
+    return execFileSync('git', ['-c', 'protocol.file.allow=always', ...args], {
+      cwd,
+      env: ENV,
+      encoding: 'utf8',
+    }).trimEnd();
+  }
+
+  /** An empty folder. */
+  folder(prefix = 'folder-'): string {
+    return mkdtempSync(join(this.dir, prefix));
+  }
+
+  remove(): void {
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** Accepts connections on 127.0.0.1 and never answers. */
+export async function silentServer(): Promise<{
+  readonly port: number;
+  connected: Promise<void>;
+  close(): Promise<void>;
+}> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+  });
+  const connected = new Promise<void>((resolve) => server.once('connection', () => resolve()));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the server has no port');
+  return {
+    port: address.port,
+    connected,
+    close: () =>
+      new Promise((resolve) => {
+        for (const socket of sockets) socket.destroy();
+        server.close(() => resolve());
+      }),
+  };
+}
