@@ -68,9 +68,10 @@ export async function historyOf(tx: Tx, resourceId: ResourceId): Promise<History
  * and what builds recorded stay, as they name digests (scheduler-semantics §2.4, §2.5).
  */
 export async function ensureHistory(tx: Tx, resourceId: ResourceId, configDigest: string): Promise<HistoryId> {
+  // Locked first, read then: a statement that waits for the lock would read the history as it was before the wait.
+  await tx.query(`select from resources where id = $1 for update`, [resourceId]);
   const [present] = await tx.query<{ history_id: HistoryId | null; config_digest: string | null }>(
-    `select r.history_id, h.config_digest from resources r left join histories h on h.id = r.history_id
-     where r.id = $1 for update of r`,
+    `select r.history_id, h.config_digest from resources r left join histories h on h.id = r.history_id where r.id = $1`,
     [resourceId],
   );
   if (present?.history_id && present.config_digest === configDigest) return present.history_id;
