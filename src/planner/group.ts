@@ -63,7 +63,7 @@ function* searchGroup(
 
 interface Pinned {
   readonly missing?: Finding;
-  /** null: the pin is there but disabled, and what is disabled does not pass. */
+  /** null: hopeless. The pin is there but disabled, and what is disabled does not pass (the search would find out late). */
   readonly wanted?: Wanted | null;
 }
 

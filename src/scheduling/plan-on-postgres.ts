@@ -1,11 +1,22 @@
 import { answerHistoryQueries, type Queryable } from '../persistence/index.js';
-import { planInputs, type Asking, type InputPlan, type JobRequest, type WorkBudget } from '../planner/index.js';
+import {
+  jobsNamed,
+  planInputs,
+  type Asking,
+  type InputPlan,
+  type JobRequest,
+  type WorkBudget,
+} from '../planner/index.js';
+import { CachedHistory } from './cached-history.js';
+import type { EffectiveSetCache } from './effective-set-cache.js';
 
 /** On PostgreSQL each round is a round trip, and others wait for the connection. */
 const POSTGRES_WORK_BUDGET: WorkBudget = { steps: 200_000, rounds: 400 };
 
 export interface PlanOptions {
   readonly budget?: WorkBudget;
+  /** Saves reading what did not change since the last plan. The plan is the same with and without it. */
+  readonly cache?: EffectiveSetCache;
 }
 
 /**
@@ -17,12 +28,21 @@ export async function planOnPostgres(
   request: JobRequest,
   options: PlanOptions = {},
 ): Promise<InputPlan> {
-  return askPostgres(db, planInputs(request, options.budget ?? POSTGRES_WORK_BUDGET));
+  return askPostgres(db, request, planInputs(request, options.budget ?? POSTGRES_WORK_BUDGET), options.cache);
 }
 
-/** Runs a computation that asks history, one round trip per round. */
-export async function askPostgres<Result>(db: Queryable, asking: Asking<Result>): Promise<Result> {
+/** Runs a computation that asks history about `request`, one round trip per round. */
+export async function askPostgres<Result>(
+  db: Queryable,
+  request: JobRequest,
+  asking: Asking<Result>,
+  cache?: EffectiveSetCache,
+): Promise<Result> {
+  const jobs = [...new Set(request.inputs.flatMap(({ passed }) => (passed === null ? [] : jobsNamed(passed))))];
+  const cached = cache && jobs.length > 0 ? new CachedHistory(db, await cache.windowsOf(db, jobs)) : undefined;
   let step = asking.next([]);
-  while (!step.done) step = asking.next(await answerHistoryQueries(db, step.value));
+  while (!step.done) {
+    step = asking.next(await (cached ? cached.answerAll(step.value) : answerHistoryQueries(db, step.value)));
+  }
   return step.value;
 }

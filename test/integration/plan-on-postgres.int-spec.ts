@@ -1,10 +1,16 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { describePlan } from '../../src/cli/commands/plan.js';
 import { readScenarios } from '../../src/planner/index.js';
+import { EffectiveSetCache } from '../../src/scheduling/effective-set-cache.js';
 import { planOnPostgres } from '../../src/scheduling/plan-on-postgres.js';
-import { storeScenario } from '../support/scenario-db.js';
+import { planWorld } from '../support/compare-with-oracle.js';
+import { randomWorld } from '../support/random-worlds.js';
+import { StoredWorld } from '../support/stored-world.js';
 import { createTestDb, type TestDb } from '../support/test-db.js';
+import { rules } from '../scenarios/planner/rules.js';
 
 let t: TestDb;
 beforeAll(async () => {
@@ -12,12 +18,73 @@ beforeAll(async () => {
 });
 afterAll(() => t.drop());
 
+const PLENTY = 1_000_000_000;
+/** So small that most questions reach behind the window. */
+const SMALL = { first: 2, largest: 3 };
+const WORLDS = Number(process.env.WEIR_PLANNER_STORED_WORLDS ?? 60);
+
 describe('planning on PostgreSQL', () => {
-  const file = path.join(import.meta.dirname, '../scenarios/planner/samples.json');
-  for (const scenario of readScenarios(JSON.parse(readFileSync(file, 'utf8')))) {
-    it(scenario.name, async () => {
-      const stored = await storeScenario(t.db, scenario);
-      expect(stored.describe(await planOnPostgres(t.db, stored.request))).toMatchObject(scenario.expect as object);
+  const samples = path.join(import.meta.dirname, '../scenarios/planner/samples.json');
+  for (const scenario of readScenarios([...JSON.parse(readFileSync(samples, 'utf8')), ...rules])) {
+    it(`agrees with the scenario: ${scenario.name}`, async () => {
+      const stored = await t.db.tx((tx) => StoredWorld.write(tx, scenario));
+      const plan = stored.inOwnIds(await planOnPostgres(t.db, stored.request));
+      expect(describePlan(plan, scenario)).toMatchObject(scenario.expect as object);
     });
   }
+
+  it(`agrees with planning in memory on ${WORLDS} random worlds, without a cache and with windows of any size`, async () => {
+    const roomy = new EffectiveSetCache(PLENTY);
+    const tight = new EffectiveSetCache(PLENTY, SMALL);
+    for (const world of fc.sample(randomWorld, WORLDS)) {
+      const stored = await t.db.tx((tx) => StoredWorld.write(tx, world));
+      const expected = planWorld(world);
+      for (const cache of [undefined, roomy, tight, new EffectiveSetCache(0, SMALL), tight]) {
+        const plan = await planOnPostgres(t.db, stored.request, cache ? { cache } : {});
+        expect({ world, plan: stored.inOwnIds(plan) }).toEqual({ world, plan: expected });
+      }
+    }
+  }, 120_000);
+});
+
+describe('the cache of effective sets', () => {
+  it('shows each plan what arrived before it, on two servers that know nothing of each other', async () => {
+    const servers = [new EffectiveSetCache(PLENTY, SMALL), new EffectiveSetCache(PLENTY, SMALL)];
+    for (const world of fc.sample(randomWorld, WORLDS / 6)) {
+      const stored = await t.db.tx((tx) => StoredWorld.write(tx, world, false));
+      for (const [i, build] of world.builds.entries()) {
+        await t.db.tx((tx) => stored.addBuild(tx, build));
+        const plan = await planOnPostgres(t.db, stored.request, { cache: servers[i % 3 === 0 ? 0 : 1]! });
+        const soFar = { ...world, builds: world.builds.slice(0, i + 1) };
+        expect({ soFar, plan: stored.inOwnIds(plan) }).toEqual({ soFar, plan: planWorld(soFar) });
+      }
+    }
+  }, 120_000);
+
+  it('does not show a transaction what it cannot see itself', async () => {
+    const world = fc.sample(randomWorld, 400).find((w) => {
+      const without = { ...w, builds: w.builds.slice(0, -1) };
+      return w.builds.length > 3 && JSON.stringify(planWorld(w)) !== JSON.stringify(planWorld(without));
+    })!;
+    const before = { ...world, builds: world.builds.slice(0, -1) };
+    const stored = await t.db.tx((tx) => StoredWorld.write(tx, before));
+    const cache = new EffectiveSetCache(PLENTY);
+    await t.db.tx(async (old) => {
+      await old.query('select 1 from jobs limit 1');
+      await t.db.tx((tx) => stored.addBuild(tx, world.builds.at(-1)!));
+      expect(stored.inOwnIds(await planOnPostgres(t.db, stored.request, { cache }))).toEqual(planWorld(world));
+      expect(stored.inOwnIds(await planOnPostgres(old, stored.request, { cache }))).toEqual(planWorld(before));
+    }, 'REPEATABLE READ');
+  });
+
+  it('keeps no more than its bound, and plans the same with less', async () => {
+    const bound = 30_000;
+    const cache = new EffectiveSetCache(bound);
+    for (const world of fc.sample(randomWorld, 20)) {
+      const stored = await t.db.tx((tx) => StoredWorld.write(tx, world));
+      expect(stored.inOwnIds(await planOnPostgres(t.db, stored.request, { cache }))).toEqual(planWorld(world));
+      expect(cache.sizeBytes).toBeLessThanOrEqual(bound);
+    }
+    expect(cache.sizeBytes).toBeGreaterThan(0);
+  });
 });

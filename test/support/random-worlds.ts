@@ -123,7 +123,11 @@ export const randomWorld: fc.Arbitrary<RandomWorld> = fc
         status: b.status,
         rerunOf,
         outputs: b.outputs.map(pairOf),
-        inputs: b.inputs.map((p) => ({ name: `r${p.resource % used.resource}`, ...pairOf(p) })),
+        inputs: b.inputs.map((p, n) => {
+          // A build has an input name once.
+          const isFirst = b.inputs.findIndex((q) => (q.resource - p.resource) % used.resource === 0) === n;
+          return { name: `r${p.resource % used.resource}${isFirst ? '' : `-${n}`}`, ...pairOf(p) };
+        }),
         pipes:
           jobId === PLANNED && earlier.length > 0 ? [...new Set(b.pipes.map((n) => earlier[n % earlier.length]!))] : [],
       });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { isResolved, planInputs, readScenarios, runOn, type Scenario } from '../../planner/index.js';
+import { isResolved, planInputs, readScenarios, runOn, type InputPlan, type Scenario } from '../../planner/index.js';
 
 /** `weir plan`: what the planner chooses in worlds written down in a file. Needs no server and no database. */
 export function planCommand(): Command {
@@ -18,17 +18,16 @@ export function planCommand(): Command {
 export function planLine(scenario: Scenario): object {
   const start = performance.now();
   const plan = runOn(scenario.world, planInputs(scenario.request));
-  const planMs = performance.now() - start;
+  const planMs = Math.round((performance.now() - start) * 1000) / 1000;
+  return { name: scenario.name, ...describePlan(plan, scenario), planMs };
+}
+
+/** A plan in the words of the scenario file. */
+export function describePlan(plan: InputPlan, { versionAsWritten }: Scenario): object {
   const inputs = plan.inputs.map((input) => {
     if (!isResolved(input)) return [input.name, { error: input.error, text: input.text }];
-    const { firstOccurrence, passedBuildIds } = input;
-    return [input.name, { version: scenario.versionAsWritten(input.version), firstOccurrence, passedBuildIds }];
+    const { version, firstOccurrence, passedBuildIds } = input;
+    return [input.name, { version: versionAsWritten(version), firstOccurrence, passedBuildIds }];
   });
-  return {
-    name: scenario.name,
-    ok: plan.resolved,
-    hasNext: plan.hasNext,
-    inputs: Object.fromEntries(inputs),
-    planMs: Math.round(planMs * 1000) / 1000,
-  };
+  return { ok: plan.resolved, hasNext: plan.hasNext, inputs: Object.fromEntries(inputs) as unknown };
 }

@@ -1,4 +1,11 @@
-import { versionDigest, type EveryStep, type HistoryAnswer, type HistoryQuery } from '../../model/index.js';
+import {
+  versionDigest,
+  type JobId,
+  type PassedBuild,
+  type EveryStep,
+  type HistoryAnswer,
+  type HistoryQuery,
+} from '../../model/index.js';
 import type { Queryable } from '../db.js';
 
 /**
@@ -159,3 +166,48 @@ const ANSWERS: Readonly<Record<HistoryQuery['kind'], string>> = {
   recorded: RECORDED,
   builds: `case when q ->> 'order' = 'oldest first' then (${pageOfBuilds('asc')}) else (${pageOfBuilds('desc')}) end`,
 };
+
+/** What a cache of one job's effective sets knows already. */
+export interface KnownEffectiveSets {
+  readonly jobId: JobId;
+  /** The highest `seq` seen; null: nothing is known of the job. */
+  readonly seq: number | null;
+}
+
+export interface NewEffectiveSets {
+  readonly jobId: JobId;
+  /** The highest `seq` of the job that is visible now; 0 without any. */
+  readonly seq: number;
+  /**
+   * Of a known job what came after its `seq`; of an unknown one its newest builds in build order, at most as many as asked
+   * for. In arrival order and newest first respectively; a build's text of versions has `sizeBytes`.
+   */
+  readonly builds: readonly (PassedBuild & { readonly seq: number; readonly sizeBytes: number })[];
+}
+
+/**
+ * Brings caches of effective sets up to date, in one round trip. Effective sets of a job become visible in the order of
+ * `seq` and never change, so what is after the last one seen is all that is new.
+ */
+export async function readNewEffectiveSets(
+  db: Queryable,
+  known: readonly KnownEffectiveSets[],
+  newest: number,
+): Promise<readonly NewEffectiveSets[]> {
+  if (known.length === 0) return [];
+  return db.query<NewEffectiveSets>(
+    `select k.job_id as "jobId",
+       coalesce((select e.seq from effective_sets e where e.job_id = k.job_id order by e.seq desc limit 1), 0) as seq,
+       coalesce((
+         select jsonb_agg(jsonb_build_object('id', e.build_id, 'place', jsonb_build_array(e.place, e.build_id), 'seq', e.seq,
+                                             'versions', e.versions, 'sizeBytes', octet_length(e.versions::text)))
+         from (
+           (select * from effective_sets e where k.seq is null and e.job_id = k.job_id
+            order by e.place desc, e.build_id desc limit $3)
+           union all
+           (select * from effective_sets e where k.seq is not null and e.job_id = k.job_id and e.seq > k.seq order by e.seq)
+         ) e), '[]') as builds
+     from unnest($1::bigint[], $2::bigint[]) as k(job_id, seq)`,
+    [known.map(({ jobId }) => jobId), known.map(({ seq }) => seq), newest],
+  );
+}

@@ -193,6 +193,67 @@ export const rules: readonly Row[] = [
     expect: { ok: true, hasNext: true, inputs: { x: { version: 'x3' }, y: { version: 'y2' } } },
   },
   {
+    name: 'needs, for a way through jobs that are already decided, a version that all their builds hold',
+    given: world({
+      versions: { x: 'x1', y: 'y1 y2' },
+      builds: ['1 c: | y2', '2 a: | x1 y1', '3 b: | x1 y2'],
+      inputs: [
+        { name: 'x', passed: ['a', 'b'] },
+        { name: 'y', passed: { any: [{ all: ['a', 'b'] }, 'c'] } },
+      ],
+    }),
+    expect: { ok: true, inputs: { x: { version: 'x1' }, y: { version: 'y2', passedBuildIds: [1] } } },
+  },
+  {
+    name: 'goes on, with `every`, from the last use of the first input that has one',
+    given: world({
+      versions: { x: 'x1', y: 'y1' },
+      builds: ['1 a: | x1 y1', '2 b: | y1', '3 current: | y1 < 2', '4 b: | y1', '5 b: | y1'],
+      inputs: [
+        { name: 'x', passed: ['a'], version: 'every' },
+        { name: 'y', passed: ['a', 'b'], version: 'every' },
+      ],
+    }),
+    expect: { ok: true, hasNext: true, inputs: { x: { version: 'x1' }, y: { version: 'y1', passedBuildIds: [1, 4] } } },
+  },
+  {
+    name: 'keeps to the last use of the first input, when another input was used otherwise',
+    given: world({
+      versions: { x: 'x1', y: 'y1' },
+      builds: ['1 a: | x1 y1', '2 b: | y1', '3 current: | x1 < 1 2', '4 b: | y1', '5 current: | y1 < 1 4', '6 b: | y1'],
+      inputs: [
+        { name: 'x', passed: ['a'], version: 'every' },
+        { name: 'y', passed: ['a', 'b'], version: 'every' },
+      ],
+    }),
+    expect: { ok: true, hasNext: true, inputs: { y: { version: 'y1', passedBuildIds: [1, 4] } } },
+  },
+  {
+    name: 'tries other versions after some failed together',
+    given: world({
+      versions: { x: 'x1 x2', y: 'y1 y2' },
+      builds: ['1 a: | x1 y1', '2 a: | x2 y2', '3 b: | x2 y1', '4 b: | x1 y2', '5 b: | x1 y1'],
+      inputs: [
+        { name: 'x', passed: ['a', 'b'] },
+        { name: 'y', passed: ['a', 'b'] },
+      ],
+    }),
+    expect: { ok: true, inputs: { x: { version: 'x1', passedBuildIds: [1, 5] }, y: { version: 'y1' } } },
+  },
+  {
+    name: 'keeps the order of inputs in a group that a later input joined',
+    given: world({
+      versions: { x: 'x1', y: 'y1', z: 'z1' },
+      builds: ['1 a: | x1 z1', '2 b: | y1 z1', '3 current: | y1 < 1 2', '4 b: | y1 z1', '5 b: | y1 z1'],
+      inputs: [
+        { name: 'x', passed: ['a'] },
+        { name: 'y', passed: ['b'], version: 'every' },
+        { name: 'z', passed: ['a', 'b'] },
+      ],
+    }),
+    expect: { ok: true, hasNext: true, inputs: { y: { passedBuildIds: [4] }, z: { passedBuildIds: [1, 4] } } },
+  },
+  {
     name: 'uses the next version for every, though newer ones wait',
     given: world({
       versions: { x: 'x1 x2! x3 x4' },

@@ -1,0 +1,155 @@
+import { comparePlaces, type JobId, type Pair, type Place } from '../model/index.js';
+import { readNewEffectiveSets, type NewEffectiveSets, type Queryable } from '../persistence/index.js';
+
+/** A build on the newest stretch of its job's history. */
+type CachedBuild = NewEffectiveSets['builds'][number];
+
+/** How many builds are kept of a job. */
+export interface WindowSizes {
+  /** Read of a job that nothing is known of. Most plans look at no more. */
+  readonly first: number;
+  /** A window grows with what is new up to this, then lets go of its oldest builds. */
+  readonly largest: number;
+}
+const WINDOW_SIZES: WindowSizes = { first: 24, largest: 256 };
+/** Parsed JSON of a set of digests takes about this much more than its text. */
+const MEMORY_PER_BYTE = 2;
+const MEMORY_PER_BUILD = 300;
+
+/**
+ * The newest succeeded builds of a job with what they hold, without gaps from the newest down to the oldest that is kept.
+ * Sorted by place, oldest first.
+ */
+export class JobWindow {
+  private byVersion: Map<string, CachedBuild[]> | undefined;
+
+  constructor(
+    readonly builds: readonly CachedBuild[],
+    /** Nothing is older than the oldest build here. */
+    readonly isComplete: boolean,
+    /** Everything up to here is known. */
+    readonly seq: number,
+  ) {}
+
+  /** Where the window begins; what stands before may exist and is not here. */
+  get start(): Place | undefined {
+    return this.isComplete ? undefined : this.builds[0]?.place;
+  }
+
+  holds(pair: Pair): boolean {
+    return (this.index().get(key(pair))?.length ?? 0) > 0;
+  }
+
+  /** The builds that hold all of `pairs`, oldest first. */
+  holding(pairs: readonly Pair[]): readonly CachedBuild[] {
+    const [first, ...others] = pairs;
+    if (first === undefined) return this.builds;
+    const candidates = this.index().get(key(first)) ?? [];
+    return candidates.filter((build) => others.every((pair) => build.versions[pair.resourceId]?.includes(pair.digest)));
+  }
+
+  get sizeBytes(): number {
+    return this.builds.reduce((sum, build) => sum + build.sizeBytes * MEMORY_PER_BYTE + MEMORY_PER_BUILD, 0);
+  }
+
+  /** This window as somebody saw it who saw arrivals up to `seq` only. */
+  asOf(seq: number): JobWindow {
+    if (seq >= this.seq) return this;
+    return new JobWindow(
+      this.builds.filter((build) => build.seq <= seq),
+      this.isComplete,
+      seq,
+    );
+  }
+
+  /** This window and what arrived since. A late rerun of a build before the window stays before it. */
+  extendedBy(news: NewEffectiveSets, largest: number): JobWindow {
+    const known = new Set(this.builds.map((build) => build.id));
+    const { start } = this;
+    const fresh = news.builds.filter(
+      (build) => !known.has(build.id) && (!start || comparePlaces(build.place, start) > 0),
+    );
+    const seq = Math.max(this.seq, news.seq);
+    if (fresh.length === 0) return seq === this.seq ? this : new JobWindow(this.builds, this.isComplete, seq);
+    const builds = [...this.builds, ...fresh].sort((a, b) => comparePlaces(a.place, b.place));
+    const kept = builds.slice(-largest);
+    return new JobWindow(kept, this.isComplete && kept.length === builds.length, seq);
+  }
+
+  private index(): ReadonlyMap<string, CachedBuild[]> {
+    if (this.byVersion) return this.byVersion;
+    this.byVersion = new Map();
+    for (const build of this.builds) {
+      for (const [resource, digests] of Object.entries(build.versions)) {
+        for (const digest of digests) {
+          const holding = this.byVersion.get(`${resource}:${digest}`);
+          if (holding) holding.push(build);
+          else this.byVersion.set(`${resource}:${digest}`, [build]);
+        }
+      }
+    }
+    return this.byVersion;
+  }
+}
+
+/**
+ * Keeps the newest effective sets of jobs in memory between plans, so that the usual plan reads only what is new. They are
+ * append-only, and each plan first asks what arrived since ({@link readNewEffectiveSets}), so servers need not tell each
+ * other anything. At most `maxBytes` (estimated) are kept; the jobs asked for longest ago go first.
+ */
+export class EffectiveSetCache {
+  /** Least recently used first. */
+  private readonly windows = new Map<JobId, JobWindow>();
+  private bytes = 0;
+
+  constructor(
+    private readonly maxBytes: number,
+    private readonly sizes: WindowSizes = WINDOW_SIZES,
+  ) {}
+
+  get sizeBytes(): number {
+    return this.bytes;
+  }
+
+  /** The windows of the jobs as `db` sees them now: a window never shows what an older transaction could not see. */
+  async windowsOf(db: Queryable, jobIds: readonly JobId[]): Promise<ReadonlyMap<JobId, JobWindow>> {
+    const known = new Map(jobIds.map((jobId) => [jobId, this.windows.get(jobId)]));
+    const asked = jobIds.map((jobId) => ({ jobId, seq: known.get(jobId)?.seq ?? null }));
+    const news = await readNewEffectiveSets(db, asked, this.sizes.first);
+    return new Map(
+      news.map((of): [JobId, JobWindow] => {
+        // Another plan may have moved or dropped the window meanwhile; what came back continues the one that was known.
+        const before = known.get(of.jobId);
+        const window = before
+          ? (this.windows.get(of.jobId) ?? before).extendedBy(of, this.sizes.largest)
+          : newWindow(of, this.sizes.first);
+        this.keep(of.jobId, window);
+        return [of.jobId, window.asOf(of.seq)];
+      }),
+    );
+  }
+
+  private keep(jobId: JobId, window: JobWindow): void {
+    this.forget(jobId);
+    this.windows.set(jobId, window);
+    this.bytes += window.sizeBytes;
+    for (const oldest of this.windows.keys()) {
+      if (this.bytes <= this.maxBytes) break;
+      this.forget(oldest);
+    }
+  }
+
+  private forget(jobId: JobId): void {
+    this.bytes -= this.windows.get(jobId)?.sizeBytes ?? 0;
+    this.windows.delete(jobId);
+  }
+}
+
+function newWindow(news: NewEffectiveSets, askedFor: number): JobWindow {
+  const builds = [...news.builds].sort((a, b) => comparePlaces(a.place, b.place));
+  return new JobWindow(builds, builds.length < askedFor, news.seq);
+}
+
+function key({ resourceId, digest }: Pair): string {
+  return `${resourceId}:${digest}`;
+}
