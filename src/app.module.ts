@@ -1,8 +1,8 @@
-import { Module, type DynamicModule } from '@nestjs/common';
+import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { ApiModule } from './api/index.js';
 import { AuthModule } from './auth/index.js';
-import { BuildsModule } from './builds/index.js';
-import { CheckingModule } from './checking/index.js';
+import { BuildsModule, CHECK_RUNNER } from './builds/index.js';
+import { Checker, CheckingModule } from './checking/index.js';
 import { EventsModule } from './events/index.js';
 import { PersistenceModule, type Db, type NotificationListener } from './persistence/index.js';
 import { PipelinesModule } from './pipelines/index.js';
@@ -20,6 +20,15 @@ export interface Foundation {
   readonly listener: NotificationListener;
 }
 
+/** What the engine needs of a room that it does not know. Global, so that there is one engine, whoever imports its room. */
+@Global()
+@Module({
+  imports: [CheckingModule],
+  providers: [{ provide: CHECK_RUNNER, useExisting: Checker }],
+  exports: [CHECK_RUNNER],
+})
+class EnginePartsModule {}
+
 /** One import per room. */
 @Module({})
 export class AppModule {
@@ -36,6 +45,7 @@ export class AppModule {
         ResourcesModule,
         CheckingModule,
         SchedulingModule,
+        EnginePartsModule,
         BuildsModule,
         ApiModule,
       ],

@@ -12,7 +12,6 @@ import {
   finishBuild,
   listBuilds,
   requestAbort,
-  requestChecksOfInputs,
   setBuildComment,
   type BuildFilter,
   type BuildPageRequest,
@@ -40,9 +39,7 @@ export class BuildsService {
           `job '${job.name}' cannot be triggered by hand: its config sets disable_manual_trigger`,
         );
       }
-      const build = await createManualBuild(tx, jobId, by);
-      await requestChecksOfInputs(tx, jobId);
-      return build;
+      return createManualBuild(tx, jobId, by);
     });
     return this.getBuild(id);
   }

@@ -1,13 +1,4 @@
-import type {
-  BuildId,
-  FinalStatus,
-  HistoryId,
-  JobConfig,
-  JobId,
-  PipelineId,
-  PlanNode,
-  ResourceId,
-} from '../../model/index.js';
+import type { BuildId, FinalStatus, JobConfig, JobId, PipelineId, PlanNode, ResourceId } from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
 import { notify } from '../notify.js';
 import { appendEvents } from './build-events.js';
@@ -222,29 +213,6 @@ export async function findResourceOfPipeline(
     [pipelineId, name],
   );
   return row;
-}
-
-/**
- * Asks for a check, now, of every resource that a manual build of the job waits for: inputs without `passed` whose resource
- * is not pinned (scheduler-semantics §10.1). Resources without a history are found by the checking loop itself.
- */
-export async function requestChecksOfInputs(tx: Tx, jobId: JobId): Promise<void> {
-  const rows = await tx.query<{ id: HistoryId }>(
-    `with wanted as (
-       select h.id from histories h where h.id in (
-         select r.history_id from job_inputs i join resources r on r.id = i.resource_id
-         where i.job_id = $1 and i.passed is null
-           and not exists (select from pins where pins.resource_id = r.id))
-       order by h.id for update
-     )
-     update histories set check_requested_at = now() from wanted where histories.id = wanted.id returning histories.id`,
-    [jobId],
-  );
-  await notify(
-    tx,
-    'checks',
-    rows.map((row) => row.id),
-  );
 }
 
 /** @returns false when there is no such build. */
