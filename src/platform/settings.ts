@@ -31,6 +31,8 @@ export class Settings {
   /** At most this many checks at once towards one host. */
   readonly checksPerHost: number = 4;
   readonly maxConcurrentChecks: number = 32;
+  /** Memory for what planning reads again and again: the newest builds of upstream jobs. */
+  readonly plannerCacheMb: number = 64;
   /** What an interrupted step gets to stop by itself before it is killed. */
   readonly stepGraceMs: number = 10_000;
   /** Which runtime runs steps. */
@@ -174,6 +176,14 @@ const DEFINITIONS: readonly Definition[] = [
     defaultText: '32',
     help: 'most checks at once',
     ...wholeNumber(1, 10_000),
+  },
+  {
+    name: 'planner-cache-mb',
+    field: 'plannerCacheMb',
+    value: 'number',
+    defaultText: '64',
+    help: 'megabytes of memory for the builds that planning looks at; 0 keeps none',
+    ...wholeNumber(0, 1_000_000),
   },
   {
     name: 'source',
