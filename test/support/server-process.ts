@@ -101,7 +101,11 @@ export class ServerProcess {
   }
 
   async login(): Promise<string> {
-    this.password ??= /password:?\s+(\S+)/i.exec(this.output)?.[1];
+    // It is printed a moment after the first answer.
+    for (let tries = 0; this.password === undefined && tries < 200; tries++) {
+      this.password = /password:?\s+(\S+)/i.exec(this.output)?.[1];
+      if (this.password === undefined) await sleep(25);
+    }
     if (this.password === undefined) throw new Error(`no password was printed:\n${this.output}`);
     const form = new URLSearchParams({
       grant_type: 'password',
