@@ -1,5 +1,5 @@
-import type { BuildId, PipelineConfig, PipelineId, Version } from '../model/index.js';
-import { adoptedVersions, pipelineConfigOf, type Queryable } from '../persistence/index.js';
+import type { PipelineConfig, PipelineId } from '../model/index.js';
+import { pipelineConfigOf, type Queryable } from '../persistence/index.js';
 
 const MOST_CONFIGS = 64;
 
@@ -7,17 +7,7 @@ const MOST_CONFIGS = 64;
 export class ConfigCache {
   private readonly kept = new Map<string, PipelineConfig>();
 
-  /** What a build's plan is made of: the present config, and the versions that the build was given. */
-  async forBuild(
-    db: Queryable,
-    pipelineId: PipelineId,
-    version: number,
-    buildId: BuildId,
-  ): Promise<{ readonly config: PipelineConfig; readonly versions: ReadonlyMap<string, Version> }> {
-    return { config: await this.get(db, pipelineId, version), versions: await adoptedVersions(db, buildId) };
-  }
-
-  private async get(db: Queryable, pipelineId: PipelineId, version: number): Promise<PipelineConfig> {
+  async get(db: Queryable, pipelineId: PipelineId, version: number): Promise<PipelineConfig> {
     const key = `${pipelineId}.${version}`;
     const config = this.kept.get(key) ?? (await pipelineConfigOf(db, pipelineId, version));
     this.kept.delete(key);

@@ -1,17 +1,18 @@
-import type { BuildId, JobId, JobSnapshot, PendingBuild, ResourceId, StoredInput } from '../model/index.js';
+import type { BuildId, JobId, JobSnapshot, PendingBuild, ResourceId, StoredInput, Version } from '../model/index.js';
 import {
+  adoptedVersions,
   adoptInputs,
   appendEvents,
   copyInputs,
   createAutomaticBuild,
   finishBuild,
   lockForRound,
+  readJobForRound,
   readJobSnapshot,
   saveNextInputs,
   saveRound,
   scheduleRequests,
   startBuild,
-  tryLockRound,
   type Queryable,
   type RoundGuard,
   type Tx,
@@ -58,8 +59,8 @@ export class Round {
   ) {}
 
   async run(tx: Tx, jobId: JobId, mayLag = false): Promise<RoundOutcome> {
-    if (!(await tryLockRound(tx, jobId))) return { kind: 'busy' };
-    const snapshot = await readJobSnapshot(tx, jobId);
+    const snapshot = await readJobForRound(tx, jobId);
+    if (snapshot === 'busy') return { kind: 'busy' };
     if (!snapshot || snapshot.scheduleRequested === snapshot.scheduleDone) return { kind: 'idle' };
     return this.apply(tx, snapshot, await this.plan(tx, requestOf(snapshot)), mayLag);
   }
@@ -127,12 +128,13 @@ export class Round {
       );
       return false;
     }
-    return this.start(tx, job, build.id);
+    const versions = build.rerunOf !== null ? await adoptedVersions(tx, build.id) : versionsOf(plan);
+    return this.start(tx, job, build.id, versions);
   }
 
   /** The plan is made of the config as it is now, for reruns too. */
-  private async start(tx: Tx, job: JobSnapshot, id: BuildId): Promise<boolean> {
-    const { config, versions } = await this.configs.forBuild(tx, job.pipelineId, job.configVersion, id);
+  private async start(tx: Tx, job: JobSnapshot, id: BuildId, versions: ReadonlyMap<string, Version>): Promise<boolean> {
+    const config = await this.configs.get(tx, job.pipelineId, job.configVersion);
     const jobConfig = config.jobs.find((each) => each.name === job.jobName);
     try {
       if (!jobConfig) throw new BuildPlanError(`the pipeline's config has no job '${job.jobName}'`);
@@ -232,4 +234,8 @@ function pipesOf(plan: InputPlan): BuildId[] {
   return [...new Set(plan.inputs.flatMap((input) => (isResolved(input) ? input.passedBuildIds : [])))].sort(
     (a, b) => a - b,
   );
+}
+
+function versionsOf(plan: InputPlan): ReadonlyMap<string, Version> {
+  return new Map(plan.inputs.flatMap((input) => (isResolved(input) ? [[input.name, input.version] as const] : [])));
 }

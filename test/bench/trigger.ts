@@ -9,7 +9,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { BuildId, HistoryId, PipelineConfig } from '../../src/model/index.js';
-import { Db, finishBuild, migrateDatabase, NotificationListener, saveCheckedVersions } from '../../src/persistence/index.js';
+import {
+  Db,
+  finishBuild,
+  migrateDatabase,
+  NotificationListener,
+  saveCheckedVersions,
+} from '../../src/persistence/index.js';
 import { startEmbeddedPostgres } from '../../src/persistence/embedded/index.js';
 import { createLogger } from '../../src/platform/index.js';
 import { SchedulingLoop } from '../../src/scheduling/index.js';

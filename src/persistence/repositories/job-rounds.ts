@@ -8,9 +8,7 @@ import type {
   StoredInput,
 } from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
-import { notify } from '../notify.js';
 import { appendEvents } from './build-events.js';
-import { refreshJobPointers } from './build-lifecycle.js';
 
 /** What must still be as it was read for a decision to be applied. */
 export interface RoundGuard {
@@ -21,44 +19,31 @@ export interface RoundGuard {
   readonly isArchived: boolean;
 }
 
-/** Any number that no other advisory lock of ours uses. */
-const ROUNDS = 0x524e44;
-
-/** Saves two servers from planning the same job at once; guards nothing. Freed with the transaction. */
-export async function tryLockRound(tx: Tx, id: JobId): Promise<boolean> {
-  const [row] = await tx.query<{ got: boolean }>(`select pg_try_advisory_xact_lock($1, $2) as got`, [ROUNDS, id]);
-  return row?.got ?? false;
-}
-
 /**
  * Locks the pipeline against being paused or changed, then the job and all jobs that share a serial group with it, in id
  * order: until the end of the transaction nobody else can request, start or end a build of theirs.
  * @returns undefined when the job is gone or inactive.
  */
 export async function lockForRound(tx: Tx, pipelineId: PipelineId, id: JobId): Promise<RoundGuard | undefined> {
-  const [pipeline] = await tx.query<{ paused: boolean; archived: boolean; version: number }>(
-    `select paused, archived, config_version as version from pipelines where id = $1 for share`,
-    [pipelineId],
+  // The pipeline's lock comes first: whoever sets or pauses a pipeline locks it before its jobs. A row that was waited for is
+  // read as it is after the wait; if the pipeline changed meanwhile, its config version tells.
+  const [job] = await tx.query<RoundGuard>(
+    `with pipeline as materialized (
+       select paused, archived, config_version from pipelines where id = $1 for share
+     ), jobs_of_groups as materialized (
+       select id, paused, schedule_requested, schedule_done from jobs
+       where (select count(*) from pipeline) = 1 and active and id = any(array(
+           select $2::bigint
+           union select g.job_id from job_serial_groups own
+             join job_serial_groups g on g.pipeline_id = own.pipeline_id and g.name = own.name where own.job_id = $2))
+       order by id for no key update
+     )
+     select j.schedule_requested as "scheduleRequested", j.schedule_done as "scheduleDone", p.config_version as "configVersion",
+       p.paused or j.paused as "isPaused", p.archived as "isArchived"
+     from jobs_of_groups j, pipeline p where j.id = $2`,
+    [pipelineId, id],
   );
-  const jobs = await tx.query<{ id: JobId; paused: boolean; requested: number; done: number }>(
-    `select id, paused, schedule_requested as requested, schedule_done as done from jobs
-     where id = any(array(
-         select $1::bigint
-         union select g.job_id from job_serial_groups own
-           join job_serial_groups g on g.pipeline_id = own.pipeline_id and g.name = own.name where own.job_id = $1))
-       and active
-     order by id for no key update`,
-    [id],
-  );
-  const job = jobs.find((each) => each.id === id);
-  if (!pipeline || !job) return undefined;
-  return {
-    scheduleRequested: job.requested,
-    scheduleDone: job.done,
-    configVersion: pipeline.version,
-    isPaused: pipeline.paused || job.paused,
-    isArchived: pipeline.archived,
-  };
+  return job;
 }
 
 /** Replaces the job's next inputs and pipes as a whole. */
@@ -100,14 +85,14 @@ export async function createAutomaticBuild(tx: Tx, id: JobId): Promise<PendingBu
        on conflict (job_id) where status = 'pending' and not manually_triggered and rerun_of is null and job_id is not null
        do nothing returning id, name, floor(extract(epoch from created_at) * 1000)::bigint as "createdAtMs"
      ), counted as (
-       update jobs set next_build_number = next_build_number + 1 where id = $1 and exists (select from created)
+       -- Of all builds it has the highest id, so it is the next one only if there is no other.
+       update jobs set next_build_number = next_build_number + 1, next_build_id = coalesce(next_build_id, created.id)
+       from created where jobs.id = $1
      )
      select * from created`,
     [id],
   );
-  if (!row) return undefined;
-  await refreshJobPointers(tx, id);
-  return { ...row, isManual: false, rerunOf: null, isAborted: false };
+  return row && { ...row, isManual: false, rerunOf: null, isAborted: false };
 }
 
 /**
@@ -169,15 +154,16 @@ const exists = (resource: string, digest: string): string =>
 
 /** Hands a pending build to the engine: it has its plan and is started from here on. */
 export async function startBuild(tx: Tx, id: BuildId, plan: PlanNode): Promise<void> {
-  const [row] = await tx.query<{ started: number }>(
-    `update builds set status = 'started', slot_claimed = true, started_at = clock_timestamp(), plan = $2
-     where id = $1 and status = 'pending' and aborted_at is null
-     returning floor(extract(epoch from started_at))::bigint as started`,
+  const [row] = await tx.query<{ time: number }>(
+    `with started as (
+       update builds set status = 'started', slot_claimed = true, started_at = clock_timestamp(), plan = $2
+       where id = $1 and status = 'pending' and aborted_at is null returning id, started_at
+     )
+     select floor(extract(epoch from started_at))::bigint as time, pg_notify('weir_builds', id::text) from started`,
     [id, JSON.stringify(plan)],
   );
   if (!row) throw new Error(`build ${id} is not pending`);
-  await appendEvents(tx, id, [{ event: 'status', data: { status: 'started', time: row.started } }]);
-  await notify(tx, 'builds', [id]);
+  await appendEvents(tx, id, [{ event: 'status', data: { status: 'started', time: row.time } }]);
 }
 
 /** Ends the round: the request is done, and what was found is kept for those who ask. */

@@ -1,5 +1,5 @@
 import type { BuildId, JobId, JobSnapshot, PipelineConfig, PipelineId } from '../../model/index.js';
-import type { Queryable } from '../db.js';
+import type { Queryable, Tx } from '../db.js';
 import { pauseColumn } from './jobs.js';
 
 const millis = (column: string): string => `floor(extract(epoch from ${column}) * 1000)::bigint`;
@@ -61,6 +61,23 @@ const SNAPSHOT = `
         and (b.rerun_of is not null or o.inputs_determined or o.scheduled_at is null)), '[]') end as rivals
   from jobs j join pipelines p on p.id = j.pipeline_id
   where j.id = $1 and j.active`;
+
+/** Any number that no other advisory lock of ours uses. */
+const ROUNDS = 0x524e44;
+
+/**
+ * As {@link readJobSnapshot}, for a round: `busy` while another transaction has a round of the job. The lock saves two servers
+ * from planning the same job at once and guards nothing; it is freed with the transaction.
+ */
+export async function readJobForRound(tx: Tx, id: JobId): Promise<JobSnapshot | 'busy' | undefined> {
+  const [row] = await tx.query<JobSnapshot & { isMine: boolean }>(
+    SNAPSHOT.replace('select', `select pg_try_advisory_xact_lock(${ROUNDS}, j.id::int) as "isMine",`),
+    [id],
+  );
+  if (!row) return undefined;
+  const { isMine, ...snapshot } = row;
+  return isMine ? snapshot : 'busy';
+}
 
 /** Undefined when the job is gone or inactive. */
 export async function readJobSnapshot(db: Queryable, id: JobId): Promise<JobSnapshot | undefined> {
