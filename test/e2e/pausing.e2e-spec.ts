@@ -78,7 +78,7 @@ describe('pausing resource, job and pipeline', () => {
     await server.setPipeline(
       'put',
       `
-resources: [{name: app, type: git, source: {uri: "${repository.path}", branch: main}}, {name: go, type: mock, source: {no_initial_version: true}}]
+resources: [{name: app, type: git, source: {uri: "${repository.path}", branch: main}}]
 jobs:
 - name: publish
   plan:
