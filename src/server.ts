@@ -124,7 +124,9 @@ async function startDatabase(
 /** @returns the port, which the system chose if 0 was asked for. @throws UserError when it cannot be had. */
 async function listen(app: NestFastifyApplication, { bindAddress, port }: Settings): Promise<number> {
   try {
-    await app.listen(port, bindAddress);
+    await app.init();
+    // Not app.listen, which would log the error as well.
+    await app.getHttpAdapter().getInstance().listen({ port, host: bindAddress });
   } catch (error) {
     throw listenRefused(error as NodeJS.ErrnoException, bindAddress, port);
   }
