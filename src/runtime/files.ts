@@ -38,26 +38,33 @@ export async function copyTree(from: string, to: string): Promise<void> {
       copyFlags.shift();
       return copyTree(from, to);
     }
-    throw error;
+    const [reason] = stderr.trim().split('\n');
+    throw reason ? new Error(`cannot copy a folder: ${reason}`, { cause: error }) : error;
   }
 }
 
 /** Removes a folder whatever the modes of the folders in it, following no link. No error when it is gone. */
 export async function removeTree(dir: string): Promise<void> {
-  try {
-    await rm(dir, { recursive: true, force: true });
-  } catch (error) {
-    if (!hasCode(error, 'EACCES', 'EPERM', 'ENOTEMPTY')) throw error;
-    await openFolders(dir);
-    await rm(dir, { recursive: true, force: true, maxRetries: 3 });
+  for (let tries = 1; ; tries++) {
+    try {
+      return await rm(dir, { recursive: true, force: true });
+    } catch (error) {
+      if (tries === 5 || !hasCode(error, 'EACCES', 'EPERM', 'ENOTEMPTY')) throw error;
+      await openFolders(dir);
+    }
   }
 }
 
+/** Makes every folder writable. Some may vanish meanwhile: a failed `rm` still removes what it has begun with. */
 async function openFolders(dir: string): Promise<void> {
-  const { mode } = await lstat(dir);
-  await chmod(dir, mode | 0o700);
-  for (const entry of await readdir(dir, { withFileTypes: true })) {
-    if (entry.isDirectory()) await openFolders(path.join(dir, entry.name));
+  try {
+    const { mode } = await lstat(dir);
+    await chmod(dir, mode | 0o700);
+    for (const entry of await readdir(dir, { withFileTypes: true })) {
+      if (entry.isDirectory()) await openFolders(path.join(dir, entry.name));
+    }
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
   }
 }
 

@@ -23,7 +23,8 @@ export interface Runtime {
   list(labels: Readonly<Record<string, string>>): Promise<readonly ListedStep[]>;
   /**
    * Output from the cursor on (null: from the start), in order, each byte once per call, ending only when the process is
-   * over and everything was read. The cursor of a chunk stands after its last byte.
+   * over and everything was read; at once for a handle that nobody started. The cursor of a chunk stands after its last
+   * byte. A chunk has at most 64 KiB and ends at the end of a line where it can, else of a UTF-8 character.
    */
   logs(handle: Handle, from: string | null, signal: AbortSignal): AsyncIterable<LogChunk>;
   /** Resolves when the step is no longer pending or running; rejects when `signal` aborts. */
@@ -101,6 +102,7 @@ export interface StepState {
   readonly phase: StepPhase;
   /** In words, for `lost` and for an exit that was not the process's own doing. */
   readonly reason?: string;
+  /** `signal` without `SIG`, such as `TERM`; the code is then 128 + its number. */
   readonly exit?: { readonly code: number; readonly signal?: string };
 }
 

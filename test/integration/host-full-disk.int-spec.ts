@@ -30,7 +30,7 @@ async function onSmallDisk(test: (m: HostMachine) => Promise<void>): Promise<voi
     await test(m);
     await m.close();
   } finally {
-    execFileSync('umount', [disk]);
+    execFileSync('umount', ['-l', disk]); // lazily: a supervisor may be about to leave
     rmSync(disk, { recursive: true });
   }
 }

@@ -75,7 +75,7 @@ export class HostRuntime implements Runtime {
   async list(labels: Readonly<Record<string, string>>): Promise<readonly ListedStep[]> {
     await sweep(this.steps);
     const listed: ListedStep[] = [];
-    for (const handle of (await namesIn(this.steps)).filter((name) => !name.startsWith('.'))) {
+    for (const handle of (await namesIn(this.steps)).filter((name) => HANDLE.test(name))) {
       const folder = this.folderOf(handle);
       const record = await folder.record();
       if (record === undefined || !Object.entries(labels).every(([name, value]) => record.labels[name] === value))
@@ -194,7 +194,7 @@ export class HostRuntime implements Runtime {
   }
 
   private folderOf(handle: Handle): StepFolder {
-    if (!/^[a-z0-9-]{1,63}$/.test(handle)) throw new UserError('invalid-handle', `"${handle}" is no step handle`);
+    if (!HANDLE.test(handle)) throw new UserError('invalid-handle', `"${handle}" is no step handle`);
     return new StepFolder(path.join(this.steps, handle));
   }
 }
@@ -231,6 +231,8 @@ function parseCursor(cursor: string | null): number {
   if (cursor !== null && !/^\d+$/.test(cursor)) throw new Error(`"${cursor}" is no cursor of this runtime`);
   return Number(cursor ?? 0);
 }
+
+const HANDLE = /^[a-z0-9-]{1,63}$/;
 
 /** True when one of the two folders is or holds the other. */
 function overlaps(a: string, b: string): boolean {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { UserError } from '../../platform/index.js';
+import { messageOf, UserError } from '../../platform/index.js';
 import { hasCode, makeScratch, removeTree } from '../files.js';
 import type { Handle, StepSpec } from '../port.js';
 import {
@@ -121,7 +121,9 @@ export async function prepareStep(steps: string, spec: StepSpec, stores: MountSt
   } catch (error) {
     if (error instanceof UserError) throw error;
     const isFull = hasCode(error, 'ENOSPC', 'EDQUOT') || /No space left/.test(String(error));
-    throw new Error(`cannot prepare step ${spec.handle}${isFull ? ': no space left on device' : ''}`, { cause: error });
+    throw new Error(`cannot prepare step ${spec.handle}: ${isFull ? 'no space left on device' : messageOf(error)}`, {
+      cause: error,
+    });
   } finally {
     await returnCaches(stores.caches, scratch.work, record.caches); // nothing is there when the step got its name
     await removeTree(scratch.dir);
