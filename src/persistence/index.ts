@@ -21,3 +21,4 @@ export * from './repositories/job-rounds.js';
 export * from './repositories/planning-history.js';
 export * from './repositories/pipeline-contents.js';
 export * from './repositories/pipelines.js';
+export * from './repositories/pipeline-sources.js';

@@ -53,6 +53,16 @@ export class PipelineSource {
   @Column({ name: 'next_sync_at', type: 'timestamptz', default: () => 'now()' })
   nextSyncAt: Date;
 
+  /** Grows with each claim: who holds an older one may write nothing any more. */
+  @Column({ name: 'sync_claim', type: 'bigint', default: 0 })
+  syncClaim: number;
+
+  @Column({ name: 'sync_claimed_until', type: 'timestamptz', nullable: true })
+  syncClaimedUntil: Date | null;
+
+  @Column({ name: 'sync_failures', type: 'integer', default: 0 })
+  syncFailures: number;
+
   @Column({ name: 'last_synced_at', type: 'timestamptz', nullable: true })
   lastSyncedAt: Date | null;
 

@@ -293,11 +293,11 @@ jobs:
     ],
     ['binary', '\0\u0001\ufeff%YAML 9\n---'],
   ])('survives %s', (_what, text) => {
-    const started = performance.now();
+    const before = process.cpuUsage();
     const { problems } = parsePipeline(text);
     expect(problems.length).toBeGreaterThan(0);
     for (const { line, column } of problems) expect(Math.min(line!, column!)).toBeGreaterThan(0);
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(process.cpuUsage(before).user).toBeLessThan(2_000_000);
   });
 });
 

@@ -46,7 +46,7 @@ function describeKey(key: string, reached: Reached, container: unknown): string 
   const core = STEP_KINDS.find((kind) => Object.hasOwn(container, kind));
   if (core === undefined || !LEAVES.includes(core)) return `.${key}`;
   const name = container[core];
-  const leaf = `.${core}(${typeof name === 'object' ? '' : String(name)})`;
+  const leaf = `.${core}(${typeof name === 'string' || typeof name === 'number' || typeof name === 'boolean' ? name : ''})`;
   return key === core ? leaf : `${leaf}.${key}`;
 }
 

@@ -129,7 +129,7 @@ function checkRetention(job: JobConfig, at: Path, found: Findings): void {
     if (retention !== undefined) found.problem(place, 'cannot use both build_log_retention and build_logs_to_retain');
     if (legacy < 0) found.problem(place, `must not be negative: ${legacy}`);
   }
-  for (const [name, value] of Object.entries(retention ?? {}) as [string, number][]) {
+  for (const [name, value] of Object.entries<number>(retention ?? {})) {
     if (value < 0) found.problem([...at, 'build_log_retention', name], `must not be negative: ${value}`);
   }
   const { builds = 0, minimum_succeeded_builds: least = 0 } = retention ?? {};

@@ -132,7 +132,7 @@ class Reader {
       ? this.convertMap(node, path, depth)
       : isSeq(node)
         ? this.convertList(node.items as Node[], node, path, depth)
-        : this.convertScalar(node as Scalar, path);
+        : this.convertScalar(node, path);
     if (anchor !== undefined) this.anchors.set(anchor, { value, size: this.values - before });
     return value;
   }
