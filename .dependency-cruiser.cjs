@@ -58,7 +58,12 @@ module.exports = {
   forbidden: [
     ...roomRules.map((rule) =>
       // The registry of resource types lives in resources and knows every shipped type.
-      rule.name.startsWith('resources-') ? { ...rule, to: { ...rule.to, path: '^src/' } } : rule,
+      rule.name.startsWith('resources-')
+        ? { ...rule, to: { ...rule.to, path: '^src/' } }
+        : // `weir serve` starts the composition root.
+          rule.name.startsWith('cli-')
+          ? { ...rule, to: { ...rule.to, path: '^(src/[^/]+/|resource-types/)' } }
+          : rule,
     ),
     {
       name: 'no-cycles',
@@ -69,10 +74,21 @@ module.exports = {
     },
     {
       name: 'rooms-are-entered-by-the-door',
-      comment: 'import from the index.ts of another room',
+      comment:
+        'import from the index.ts of another room; cli enters by the pure side doors, to start without the server',
       severity: 'error',
-      from: { path: '^src/([^/]+)/', pathNot: specs },
+      from: { path: '^src/([^/]+)/', pathNot: `^src/cli/|${specs}` },
       to: { path: '^src/([^/]+)/.+', pathNot: '^src/($1/|[^/]+/index\\.ts$)' },
+    },
+    {
+      name: 'cli-enters-by-light-doors',
+      comment: 'what loads Nest or TypeORM would slow every command',
+      severity: 'error',
+      from: { path: '^src/cli/', pathNot: specs },
+      to: {
+        path: '^src/[^/]+/.+',
+        pathNot: '^src/(cli/|(model|planner)/index\\.ts$|pipelines/config/index\\.ts$|platform/version\\.ts$)',
+      },
     },
     {
       name: 'composition-root-uses-doors-too',

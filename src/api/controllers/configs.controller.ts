@@ -48,12 +48,8 @@ export class ConfigsController {
     const { config, problems, warnings } = parse(contentType, body);
     if (!config) throw new InvalidConfig(problems);
     const expected = expectedVersion(version);
-    const { created } = await this.pipelines.setPipeline({
-      ...ref,
-      config,
-      by,
-      ...(expected === undefined ? {} : { expectedVersion: expected }),
-    });
+    const request = { ...ref, config, by, ...(expected === undefined ? {} : { expectedVersion: expected }) };
+    const { created } = await this.pipelines.setPipeline(request).catch(asInvalidConfig);
     reply.status(created ? 201 : 200);
     const list = warnings.map((warning) => ({ type: warning.type, message: formatProblem(warning) }));
     return list.length > 0 ? { warnings: list } : {};
@@ -88,4 +84,11 @@ class InvalidConfig extends UserError {
     const errors = problems.map(formatProblem);
     super('invalid-config', `the config was refused: ${errors.join('; ')}`, 400, { errors, problems });
   }
+}
+
+/** Clients of Concourse read a 400 as a list of errors, so one about the name becomes such a list. */
+function asInvalidConfig(error: unknown): never {
+  if (error instanceof UserError && error.status === 400)
+    throw new InvalidConfig([{ path: '', message: error.message }]);
+  throw error;
 }

@@ -39,13 +39,12 @@ export function createHttpAdapter(settings: Settings): FastifyAdapter {
     return payload;
   });
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
-    parseJson(String(body), done);
+  // Through the adapter, so that Nest adds no parsers of its own.
+  adapter.useBodyParser('application/json', false, {}, (_request, body, done) => parseJson(body.toString(), done));
+  adapter.useBodyParser('application/x-www-form-urlencoded', false, {}, (_request, body, done) => {
+    done(null, Object.fromEntries(new URLSearchParams(body.toString())));
   });
-  server.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => {
-    done(null, Object.fromEntries(new URLSearchParams(String(body))));
-  });
-  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  adapter.useBodyParser('*', false, {}, (_request, body, done) => done(null, body));
   return adapter;
 }
 

@@ -22,7 +22,7 @@ const pageQuery = z
 
 /** `?limit=&from=&to=&timestamps=`: bounds are ids, or unix seconds with `timestamps=true`. */
 export type PageQuery = z.output<typeof pageQuery>;
-export const ValidPage = new Valid(pageQuery as z.ZodType<PageQuery>, 'the query');
+export const ValidPage = new Valid<PageQuery>(pageQuery, 'the query');
 
 /**
  * The items of a page, with one `Link` header for the older and one for the newer page if there are such.

@@ -1,0 +1,104 @@
+import { Command } from 'commander';
+import { place, show, type Cli, type Place } from '../cli.js';
+import { route } from '../client.js';
+import { buildName, pausedWords, status, table } from '../format.js';
+import type { Paint } from '../io.js';
+import type { WireBuild, WireJob } from '../wire.js';
+import { watchBuild } from './watch.js';
+
+interface JobOptions {
+  readonly job: Place;
+  readonly json?: boolean;
+  readonly reason?: string;
+  readonly watch?: boolean;
+}
+
+/** Listing, showing, triggering and pausing jobs. */
+export function jobCommands(cli: Cli): Command[] {
+  return [
+    new Command('jobs')
+      .alias('js')
+      .description('list the jobs of a pipeline')
+      .requiredOption('-p, --pipeline <name>', 'the pipeline')
+      .option('--json', 'for programs')
+      .action(async (options: { pipeline: string; json?: boolean }, command: Command) => {
+        const client = await cli.connect(command);
+        const jobs = await client.get<WireJob[]>(`${client.pipeline(options.pipeline)}/jobs`);
+        show(cli, options.json, jobs, () => jobTable(cli.paint, jobs));
+      }),
+    onJob('job', 'show a job, and why nothing of it runs')
+      .option('--json', 'for programs')
+      .action(async ({ job, json }: JobOptions, command: Command) => {
+        const client = await cli.connect(command);
+        const shown = await client.get<WireJob>(client.pipeline(job.pipeline) + route`/jobs/${job.name}`);
+        show(cli, json, shown, () => jobText(cli.paint, job, shown));
+      }),
+    onJob('trigger-job', 'start a build after fresh checks')
+      .alias('tj')
+      .option('-w, --watch', "show the build's output and exit as it does")
+      .action(async ({ job, watch }: JobOptions, command: Command) => {
+        const client = await cli.connect(command);
+        const build = await client.send<WireBuild>(
+          'POST',
+          client.pipeline(job.pipeline) + route`/jobs/${job.name}/builds`,
+        );
+        cli.io.out(`started ${buildName(build)}\n`);
+        if (watch) cli.exitCode = await watchBuild(cli, client, build.id);
+      }),
+    pauseJob(cli, 'pause-job', 'pj', 'start no build of a job until it is unpaused', 'pause'),
+    pauseJob(cli, 'unpause-job', 'uj', 'let a job run', 'unpause'),
+  ];
+}
+
+function onJob(name: string, description: string): Command {
+  return new Command(name).description(description).requiredOption('-j, --job <pipeline/job>', 'the job', place);
+}
+
+function pauseJob(cli: Cli, name: string, alias: string, description: string, verb: 'pause' | 'unpause'): Command {
+  const command = onJob(name, description).alias(alias);
+  if (verb === 'pause') command.option('-r, --reason <text>', 'why; shown to everybody');
+  return command.action(async ({ job, reason }: JobOptions) => {
+    const client = await cli.connect(command);
+    await client.send(
+      'PUT',
+      client.pipeline(job.pipeline) + route`/jobs/${job.name}/${verb}`,
+      verb === 'pause' ? { reason } : undefined,
+    );
+    cli.io.out(`job ${job.pipeline}/${job.name} ${verb}d\n`);
+  });
+}
+
+function jobTable(paint: Paint, jobs: readonly WireJob[]): string {
+  const build = (b: WireBuild | null | undefined): string => (b ? `#${b.name} ${status(paint, b.status)}` : 'n/a');
+  return table(
+    paint,
+    ['name', 'paused', 'last build', 'next build'],
+    jobs.map((job) => [
+      job.name,
+      job.paused ? paint('cyan', `yes${pausedWords(job.paused_by, job.paused_at, job.pause_reason)}`) : 'no',
+      build(job.finished_build),
+      build(job.next_build),
+    ]),
+  );
+}
+
+function jobText(paint: Paint, { pipeline }: Place, job: WireJob): string {
+  const lines = [paint('bold', `${pipeline}/${job.name}`)];
+  if (job.paused) lines.push(paint('cyan', `paused${pausedWords(job.paused_by, job.paused_at, job.pause_reason)}`));
+  for (const [title, build] of [['last build', job.finished_build] as const, ['next build', job.next_build] as const]) {
+    lines.push(`${title}: ${build ? `#${build.name} ${status(paint, build.status)}` : 'none'}`);
+  }
+  for (const { name, resource, trigger, passed } of job.inputs ?? []) {
+    const from = Array.isArray(passed) ? `, passed ${passed.join(', ')}` : '';
+    lines.push(
+      `input ${name}${resource === name ? '' : ` (resource ${resource})`}${trigger ? ', triggers' : ''}${from}`,
+    );
+  }
+  for (const { name, resource } of job.outputs ?? [])
+    lines.push(`output ${name}${resource === name ? '' : ` (resource ${resource})`}`);
+  for (const { build_id: id, build_name: name, reasons } of job.why ?? []) {
+    const who = id === null ? 'no build waits' : `build ${name === undefined ? id : `#${name}`} waits`;
+    lines.push(...reasons.map((reason) => paint('yellow', `${who}: ${reason}`)));
+  }
+  return `${lines.join('\n')}\n`;
+}

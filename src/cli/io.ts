@@ -1,0 +1,75 @@
+import os from 'node:os';
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import { styleText } from 'node:util';
+
+/** The world as the CLI sees it; tests pass their own. */
+export interface Io {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Folder of `.weirrc`. */
+  readonly home: string;
+  /** Is somebody looking? Colours and tables for people depend on it. */
+  readonly hasColours: boolean;
+  /** Can questions be asked? */
+  readonly isInteractive: boolean;
+  /** Aborts when the person presses Ctrl-C. */
+  readonly signal: AbortSignal;
+  now(): Date;
+  out(text: string): void;
+  err(text: string): void;
+  /** Asks one line; what is typed after a hidden question is not shown. */
+  ask(question: string, options?: { readonly hidden?: boolean }): Promise<string>;
+  /** All of standard input. */
+  readAll(): Promise<string>;
+}
+
+/** The real terminal, files and clock. */
+export function processIo(signal: AbortSignal): Io {
+  return {
+    env: process.env,
+    home: os.homedir(),
+    hasColours: process.stdout.isTTY && process.env.NO_COLOR === undefined && process.env.TERM !== 'dumb',
+    isInteractive: process.stdin.isTTY && process.stdout.isTTY,
+    signal,
+    now: () => new Date(),
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+    ask,
+    readAll: async () => {
+      let text = '';
+      for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
+      return text;
+    },
+  };
+}
+
+async function ask(question: string, { hidden = false } = {}): Promise<string> {
+  process.stdout.write(question);
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output: hidden ? silent : process.stdout, terminal: hidden });
+  try {
+    return await lines.question('');
+  } finally {
+    lines.close();
+    if (hidden) process.stdout.write('\n');
+  }
+}
+
+type Colour = 'red' | 'green' | 'yellow' | 'blue' | 'cyan' | 'magenta' | 'gray' | 'bold';
+export type Paint = (colour: Colour, text: string) => string;
+
+/** Colours text for a terminal, and leaves it alone for a file or pipe. */
+export function painter(io: Pick<Io, 'hasColours'>): Paint {
+  return (colour, text) => (io.hasColours ? styleText(colour, text, { validateStream: false }) : text);
+}
+
+/** A refusal in one line. The exit code is 1 unless told otherwise. */
+export class CliError extends Error {
+  constructor(
+    message: string,
+    readonly exitCode = 1,
+  ) {
+    super(message);
+    this.name = 'CliError';
+  }
+}

@@ -1,0 +1,114 @@
+/** What the CLI reads out of answers. Names and types are those of the wire contract; `pause_reason`, `why` and sources are ours. */
+
+export interface WireBuild {
+  readonly id: number;
+  readonly name: string;
+  readonly status: string;
+  readonly team_name: string;
+  readonly job_name?: string;
+  readonly resource_name?: string;
+  readonly pipeline_name?: string;
+  readonly start_time?: number;
+  readonly end_time?: number;
+  readonly created_by?: string;
+  readonly comment?: string;
+}
+
+export interface WirePipeline {
+  readonly id: number;
+  readonly name: string;
+  readonly paused: boolean;
+  readonly paused_by?: string;
+  readonly paused_at?: number;
+  readonly pause_reason?: string;
+  readonly public: boolean;
+  readonly archived: boolean;
+  readonly last_updated?: number;
+  readonly source?: { readonly name: string; readonly path: string };
+}
+
+export interface WireJob {
+  readonly id: number;
+  readonly name: string;
+  readonly paused?: boolean;
+  readonly paused_by?: string;
+  readonly paused_at?: number;
+  readonly pause_reason?: string;
+  readonly next_build?: WireBuild | null;
+  readonly finished_build?: WireBuild | null;
+  readonly inputs?: readonly {
+    readonly name: string;
+    readonly resource: string;
+    readonly trigger?: boolean;
+    readonly passed?: unknown;
+  }[];
+  readonly outputs?: readonly { readonly name: string; readonly resource: string }[];
+  /** Why nothing runs: per pending build, or with `build_id: null` for a job that has none. */
+  readonly why?: readonly {
+    readonly build_id: number | null;
+    readonly build_name?: string;
+    readonly reasons: readonly string[];
+  }[];
+}
+
+export interface WireResource {
+  readonly name: string;
+  readonly type: string;
+  readonly last_checked?: number;
+  readonly check_error?: string;
+  readonly paused?: boolean;
+  readonly paused_by?: string;
+  readonly paused_at?: number;
+  readonly pause_reason?: string;
+  readonly pinned_version?: Readonly<Record<string, string>>;
+  readonly pinned_in_config?: boolean;
+  readonly pin_comment?: string;
+}
+
+export interface WireVersion {
+  readonly id: number;
+  readonly version: Readonly<Record<string, string>>;
+  readonly metadata?: readonly { readonly name: string; readonly value: string }[];
+  readonly enabled: boolean;
+  readonly disabled_by?: string;
+  readonly disabled_reason?: string;
+}
+
+export interface WireSource {
+  readonly name: string;
+  readonly uri: string;
+  readonly branch?: string;
+  readonly path_glob: string;
+  readonly credentials: 'none' | 'private_key' | 'password';
+  readonly vars: Readonly<Record<string, unknown>>;
+  readonly interval_seconds: number;
+  readonly has_webhook: boolean;
+  readonly syncing: boolean;
+  readonly next_sync_at: number;
+  readonly last_synced_at?: number;
+  readonly last_commit?: string;
+  readonly last_error?: {
+    readonly message: string;
+    readonly problems: readonly string[];
+    readonly commit?: string;
+    readonly at: string;
+  };
+  readonly pipelines: readonly string[];
+}
+
+/** One frame's `data` of the event stream. */
+export interface WireEvent {
+  readonly event: string;
+  readonly version: string;
+  readonly data: {
+    readonly time?: number;
+    readonly status?: string;
+    readonly payload?: string;
+    readonly message?: string;
+    readonly exit_status?: number;
+    readonly selected_worker?: string;
+    readonly name?: string;
+    readonly volume?: string;
+    readonly config?: { readonly run?: { readonly path?: string; readonly args?: readonly string[] } };
+  };
+}

@@ -1,0 +1,248 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ApiServer } from '../support/api-server.js';
+
+let server: ApiServer;
+beforeAll(async () => {
+  server = await ApiServer.start();
+});
+afterAll(() => server?.stop());
+
+/** What may be asked without a token; a webhook then asks for a token of its own. */
+const OPEN = [
+  'GET /',
+  'GET /api/v1/info',
+  'GET /api/v1/health',
+  'POST /sky/issuer/token',
+  'GET /sky/logout',
+  'POST /api/v1/teams/:team/pipelines/:pipeline/resources/:resource/check/webhook',
+  'POST /api/v1/teams/:team/sources/:source/webhook',
+];
+
+describe('without a token', () => {
+  it('every route is closed, but for the few that must be open', async () => {
+    const routes = server.routes.filter((route) => /^(GET|POST|PUT|DELETE|PATCH) /.test(route));
+    expect(routes.length).toBeGreaterThan(60);
+    expect(OPEN.filter((route) => !routes.includes(route))).toEqual([]);
+    const answers = await Promise.all(
+      routes.map(async (route) => {
+        const [method = '', path = ''] = route.split(' ');
+        const answer = await fetch(server.url + path.replace(/:\w+/g, '1').replace('*', 'x'), { method });
+        // The token endpoint and the webhooks may say 401 as well, but for reasons of their own.
+        const { code } = (await answer.json().catch(() => ({}))) as { code?: string };
+        return { route, isOpen: code !== 'not-authorized' };
+      }),
+    );
+    const open = answers.filter(({ isOpen }) => isOpen).map(({ route }) => route);
+    // Logging out needs the token that is to end.
+    expect(open.sort()).toEqual(OPEN.filter((route) => route !== 'GET /sky/logout').sort());
+  });
+
+  it('nothing tells what exists', async () => {
+    const answers = await Promise.all(
+      ['/api/v1/teams/main/pipelines/none', '/api/v1/builds/1', '/api/v1/nothing'].map(async (path) =>
+        (await fetch(server.url + path, { headers: { accept: '*/*' } })).json(),
+      ),
+    );
+    for (const answer of answers) expect(answer).toMatchObject({ code: 'not-authorized', message: 'not authorized' });
+  });
+
+  it('a webhook does not tell names either', async () => {
+    const path = '/api/v1/teams/main/pipelines/none/resources/none/check/webhook?webhook_token=x';
+    const answer = await fetch(server.url + path, { method: 'POST' });
+    expect([answer.status, await answer.json()]).toMatchObject([404, { message: 'there is no such resource' }]);
+  });
+});
+
+describe('with a bad token', () => {
+  it.each(['/api/v1/info', '/api/v1/user', '/'])('%s is refused, open or not', async (path) => {
+    const answer = await fetch(server.url + path, { headers: { authorization: 'Bearer nonsense' } });
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="weir"');
+  });
+});
+
+describe('logging in', () => {
+  const form = (fields: Record<string, string>, headers: Record<string, string> = {}): Promise<Response> =>
+    fetch(`${server.url}/sky/issuer/token`, { method: 'POST', headers, body: new URLSearchParams(fields) });
+  const basic = { authorization: `Basic ${Buffer.from('fly:Zmx5').toString('base64')}` };
+  const grant = (password: string): Record<string, string> => ({
+    grant_type: 'password',
+    username: server.login.name,
+    password,
+    scope: 'openid profile email federated:id groups',
+  });
+
+  it.each([
+    ['HTTP Basic', basic, {}],
+    ['form fields', {}, { client_id: 'fly', client_secret: 'Zmx5' }],
+  ])('takes the client from %s', async (_title, headers, fields) => {
+    const answer = await form(
+      { ...grant(server.login.password), ...(fields as Record<string, string>) },
+      headers,
+    );
+    expect(answer.status).toBe(200);
+    const body = (await answer.json()) as { access_token: string };
+    expect(body).toEqual({ access_token: expect.any(String), token_type: 'bearer', expires_in: 86_400 });
+    expect(Buffer.from(body.access_token, 'base64')).toHaveLength(28);
+  });
+
+  it('refuses in OAuth words', async () => {
+    const wrong = await form(grant('wrong'), basic);
+    expect([wrong.status, await wrong.json()]).toEqual([
+      401,
+      { error: 'access_denied', error_description: 'wrong user name or password' },
+    ]);
+    expect((await form(grant(server.login.password))).status).toBe(401);
+    const code = await form({ grant_type: 'authorization_code' }, basic);
+    expect([code.status, await code.json()]).toMatchObject([400, { error: 'unsupported_grant_type' }]);
+  });
+
+  it('says who is logged in, every field of it', async () => {
+    expect(await server.ask('GET', '/api/v1/user')).toEqual({
+      sub: expect.any(String),
+      name: 'admin',
+      user_id: 'admin',
+      user_name: 'admin',
+      email: 'admin',
+      is_admin: true,
+      is_system: false,
+      teams: { main: ['owner'] },
+      connector: 'local',
+      display_user_id: 'admin',
+    });
+    expect(await server.ask('GET', '/api/v1/teams')).toMatchObject([{ name: 'main' }]);
+  });
+
+  it('ends the token that comes in a quoted cookie, as fly sends it', async () => {
+    const { access_token: token } = (await (await form(grant(server.login.password), basic)).json()) as {
+      access_token: string;
+    };
+    const logout = (): Promise<Response> =>
+      fetch(`${server.url}/sky/logout`, { headers: { cookie: `a=b; skymarshal_auth="bearer ${token}"` } });
+    expect((await logout()).status).toBe(200);
+    expect((await logout()).status).toBe(401);
+    const answer = await fetch(`${server.url}/api/v1/user`, { headers: { authorization: `Bearer ${token}` } });
+    expect(answer.status).toBe(401);
+  });
+});
+
+describe('every answer', () => {
+  it('carries security headers, versions and a request id', async () => {
+    for (const path of ['/', '/api/v1/info', '/api/v1/nothing']) {
+      const { headers } = await server.fetch('GET', path);
+      expect(Object.fromEntries(headers)).toMatchObject({
+        'x-frame-options': 'deny',
+        'content-security-policy': expect.stringContaining("frame-ancestors 'none'"),
+        'x-content-type-options': 'nosniff',
+        'x-download-options': 'noopen',
+        'cache-control': 'no-store, private',
+        'x-concourse-version': '8.3.0',
+        'x-weir-version': expect.stringMatching(/^\d+\.\d+\.\d+/),
+        'x-request-id': expect.stringMatching(/^[0-9a-f-]{36}$/),
+      });
+    }
+  });
+
+  it('tells the version that fly compares, and ours', async () => {
+    expect(await server.ask('GET', '/api/v1/info')).toMatchObject({
+      version: '8.3.0',
+      worker_version: '',
+      feature_flags: expect.any(Object),
+      external_url: 'https://ci.example/weir',
+    });
+  });
+
+  it('to the root is a page that needs nothing else', async () => {
+    const answer = await fetch(`${server.url}/`);
+    const page = await answer.text();
+    expect(answer.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    expect(page).toContain('weir login https://ci.example/weir');
+    expect(page).not.toMatch(/<script|src=/);
+  });
+});
+
+describe('errors', () => {
+  it('have code, message and request id for clients that accept something', async () => {
+    const answer = await server.fetch('GET', '/api/v1/builds/999');
+    expect(answer.headers.get('content-type')).toBe('application/json');
+    expect(await answer.json()).toEqual({
+      code: 'not-found',
+      message: expect.stringContaining('999'),
+      requestId: answer.headers.get('x-request-id'),
+      errors: [{ title: 'Not Found', detail: expect.stringContaining('999'), status: '404' }],
+    });
+  });
+
+  it('are plain text for clients that say nothing, as fly', async () => {
+    const inject = (url: string, headers = {}) => server.app.inject({ method: 'GET', url, headers });
+    const anonymous = await inject('/api/v1/user');
+    expect([anonymous.statusCode, anonymous.body]).toEqual([401, 'not authorized']);
+    const id = await inject('/api/v1/builds/x', { authorization: `Bearer ${server.token}` });
+    expect([id.statusCode, id.headers['content-type'], id.body]).toEqual([
+      400,
+      'text/plain; charset=utf-8',
+      'the path: "x" is not an id (a whole number)',
+    ]);
+    const missing = await inject('/api/v1/builds/999', { authorization: `Bearer ${server.token}` });
+    expect(JSON.parse(missing.body)).toMatchObject({ errors: [{ title: 'Not Found' }] });
+  });
+
+  it('list every problem of a body', async () => {
+    const answer = await server.fetch('POST', '/api/v1/teams/main/sources', {
+      name: '../x',
+      branch: '',
+      colour: 'red',
+    });
+    expect(answer.status).toBe(400);
+    const { message, details } = (await answer.json()) as { message: string; details: unknown[] };
+    expect(details).toHaveLength(4);
+    expect(message).toMatch(/name: .*uri: .*branch: .*colour/);
+  });
+
+  it.each([
+    ['not JSON', '{', 'application/json', 400],
+    ['too large', ' '.repeat(17 * 1024 * 1024), 'application/octet-stream', 413],
+  ])('name a body that is %s', async (_title, body, type, status) => {
+    const answer = await fetch(`${server.url}/api/v1/teams/main/sources`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${server.token}`, 'content-type': type },
+      body,
+    });
+    expect(answer.status).toBe(status);
+    expect(await answer.json()).toMatchObject({ message: expect.stringMatching(/body/i) });
+  });
+
+  it('of unknown paths are JSON below /api and elsewhere', async () => {
+    for (const path of ['/api/v1/nothing', '/api/v2/x', '/nowhere']) {
+      const answer = await server.fetch('POST', path);
+      expect([answer.status, await answer.json()]).toMatchObject([404, { code: 'not-found' }]);
+    }
+  });
+
+  it('of our own do not show their words', async () => {
+    await server.database.db.query('alter table teams rename to hidden_teams');
+    try {
+      const answer = await server.fetch('GET', '/api/v1/teams');
+      expect(answer.status).toBe(500);
+      expect(await answer.json()).toEqual({
+        code: 'internal',
+        message: expect.not.stringContaining('teams'),
+        requestId: answer.headers.get('x-request-id'),
+      });
+    } finally {
+      await server.database.db.query('alter table hidden_teams rename to teams');
+    }
+  });
+});
+
+describe('health', () => {
+  it('tells of database and loops', async () => {
+    expect(await server.ask('GET', '/api/v1/health')).toMatchObject({
+      status: 'ok',
+      timestamp: expect.any(String),
+      database: { status: 'healthy' },
+      workers: { status: 'healthy', total: 1, running: 1 },
+      components: expect.any(Array),
+    });
+  });
+});

@@ -1,0 +1,101 @@
+import 'reflect-metadata';
+import { Module, type DynamicModule } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { ApiModule, createHttpAdapter } from '../../src/api/index.js';
+import { AuthService } from '../../src/auth/index.js';
+import { NotificationListener, PersistenceModule } from '../../src/persistence/index.js';
+import { createLogger, PlatformModule, Settings, systemClock } from '../../src/platform/index.js';
+import { createTestDb, type TestDb } from './test-db.js';
+
+@Module({})
+class ApiOnly {}
+
+/** The API as it is served, over HTTP on a free port, with a database of its own and a logged-in first user. */
+export class ApiServer {
+  private constructor(
+    readonly app: NestFastifyApplication,
+    readonly database: TestDb,
+    private readonly listener: NotificationListener,
+    readonly url: string,
+    readonly login: { readonly name: string; readonly password: string },
+    readonly token: string,
+    /** Every route that is served, as `METHOD /path/:param`. */
+    readonly routes: readonly string[],
+  ) {}
+
+  static async start(settings: Partial<Settings> = {}): Promise<ApiServer> {
+    const database = await createTestDb();
+    const log = createLogger(process.env.WEIR_TEST_LOG ?? 'silent');
+    const listener = new NotificationListener(database.url, log);
+    await listener.start();
+    const all = new Settings({ externalUrl: 'https://ci.example/weir', ...settings });
+    const root = {
+      module: ApiOnly,
+      imports: [PlatformModule.with(all, log, systemClock), PersistenceModule.with(database.db, listener), ApiModule],
+    };
+    try {
+      return await ApiServer.serve(root, all, database, listener);
+    } catch (error) {
+      await listener.stop();
+      await database.drop();
+      throw error;
+    }
+  }
+
+  private static async serve(
+    root: DynamicModule,
+    all: Settings,
+    database: TestDb,
+    listener: NotificationListener,
+  ): Promise<ApiServer> {
+    const adapter = createHttpAdapter(all);
+    const routes: string[] = [];
+    adapter.getInstance().addHook('onRoute', ({ method, url }) => {
+      for (const one of [method].flat()) if (one !== 'HEAD' && one !== 'OPTIONS') routes.push(`${one} ${url}`);
+    });
+    const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
+      logger: ['error'],
+      abortOnError: false,
+    });
+    await app.listen(0, '127.0.0.1');
+    const { port } = app.getHttpServer().address() as { port: number };
+    const auth = app.get(AuthService);
+    const login = (await auth.createFirstUser())!;
+    const { token } = await auth.login(login.name, login.password);
+    return new ApiServer(app, database, listener, `http://127.0.0.1:${port}`, login, token, routes);
+  }
+
+  async stop(): Promise<void> {
+    await this.app.close();
+    await this.listener.stop();
+    await this.database.drop();
+  }
+
+  /** One request with the token; objects travel as JSON, texts as YAML. */
+  async fetch(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Response> {
+    const type = typeof body === 'string' ? 'application/x-yaml' : 'application/json';
+    return fetch(this.url + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${this.token}`,
+        ...(body === undefined ? {} : { 'content-type': type }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+  }
+
+  /** As {@link fetch}, for answers that must be 2xx. @returns the JSON, undefined for an empty body. */
+  async ask<Body = unknown>(method: string, path: string, body?: unknown): Promise<Body> {
+    const answer = await this.fetch(method, path, body);
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+    return (text === '' ? undefined : JSON.parse(text)) as Body;
+  }
+}
