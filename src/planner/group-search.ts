@@ -76,6 +76,11 @@ export class GroupSearch {
   private readonly supports = new Map<string, boolean>();
   private readonly lastUses = new Map<ResourceId, ReadonlyMap<JobId, Place> | undefined>();
   private readonly dead = new Set<string>();
+  private readonly numbers = new Map<Digest, number>();
+  /** Some input may choose between ways. */
+  private readonly hasWays: boolean;
+  /** By job the inputs that may pass it, in order. */
+  private readonly namers = new Map<JobId, number[]>();
   private steps = 0;
   private rounds = 0;
 
@@ -83,7 +88,12 @@ export class GroupSearch {
     private readonly plannedJob: JobId,
     private readonly inputs: readonly Wanted[],
     private readonly budget: WorkBudget,
-  ) {}
+  ) {
+    this.hasWays = inputs.some(({ alternatives }) => alternatives.length > 1);
+    for (const [input, { alternatives }] of inputs.entries()) {
+      for (const job of new Set(alternatives.flat())) this.namers.set(job, [...(this.namers.get(job) ?? []), input]);
+    }
+  }
 
   /** @returns undefined when no set exists. @throws {@link WorkBudgetSpent} */
   *find(): Asking<GroupChoice | undefined> {
@@ -140,13 +150,13 @@ export class GroupSearch {
       if (chosen !== undefined) {
         const job = this.nextJob(state, input, chosen);
         if (job === undefined) continue;
-        return { input, heads: [{ alternative: chosen, job, list: this.listFor(state, input, chosen, job) }] };
+        return { input, heads: [{ alternative: chosen, job, list: this.listFor(state, input, job) }] };
       }
       const heads = wanted.alternatives.map((alternative): Head => {
         const job = alternative.find((j) => state.builds.has(j)) ?? this.nextJob(state, input, alternative);
         if (job === undefined) throw new Error('an alternative names at least one job');
         const build = state.builds.get(job);
-        const list = build ? BuildList.ofOne(job, build.build) : this.listFor(state, input, alternative, job);
+        const list = build ? BuildList.ofOne(job, build.build) : this.listFor(state, input, job);
         return { alternative, job, list };
       });
       return { input, heads };
@@ -163,9 +173,9 @@ export class GroupSearch {
     return known ?? open[0];
   }
 
-  private listFor(state: State, input: number, alternative: Alternative, job: JobId): BuildList {
+  private listFor(state: State, input: number, job: JobId): BuildList {
     const last = this.inputs[input]?.isEvery ? state.lastUse?.get(job) : undefined;
-    const having = this.having(state, input, alternative, job);
+    const having = this.having(state, input, job);
     const key = `${job}|${having.map(({ resourceId, digest }) => `${resourceId}:${digest}`).join()}|${last?.join('.') ?? ''}`;
     let list = this.lists.get(key);
     if (list === undefined) this.lists.set(key, (list = new BuildList(job, having, stretchesFor(last))));
@@ -173,14 +183,16 @@ export class GroupSearch {
   }
 
   /** What a build of the job must hold: the versions of all inputs that pass the job and have one. */
-  private having(state: State, input: number, alternative: Alternative, job: JobId): readonly Pair[] {
-    const pairs = new Map<string, Pair>();
-    for (const [other, { resourceId, forced }] of this.inputs.entries()) {
-      const jobs = other === input ? alternative : state.alternatives[other];
-      const digest = state.digests[other] ?? forced;
-      if (jobs?.includes(job) && digest !== null) pairs.set(`${resourceId}:${digest}`, { resourceId, digest });
+  private having(state: State, input: number, job: JobId): readonly Pair[] {
+    const pairs: Pair[] = [];
+    for (const other of this.namers.get(job) ?? []) {
+      const digest = state.digests[other] ?? this.inputs[other]?.forced ?? undefined;
+      if (digest === undefined || !(other === input || state.alternatives[other]?.includes(job))) continue;
+      const { resourceId } = this.inputs[other] as Wanted;
+      const isKnown = pairs.some((pair) => pair.resourceId === resourceId && pair.digest === digest);
+      if (!isKnown) pairs.push({ resourceId, digest });
     }
-    return [...pairs.values()];
+    return pairs;
   }
 
   /**
@@ -205,19 +217,29 @@ export class GroupSearch {
     return jobs === undefined || jobs.some((job) => !state.builds.has(job));
   }
 
-  /** States with equal keys have equal futures. */
+  /**
+   * States with equal keys have equal futures: they stand at the same decision, with the same versions for inputs that
+   * have jobs yet to decide. Only where an input may still choose between ways does it matter which builds were taken.
+   */
   private deadKey(state: State, { input, heads }: Decision): string {
-    const ways = this.inputs.map(({ alternatives }, i) => {
-      const chosen = state.alternatives[i];
-      return chosen === undefined ? '?' : alternatives.indexOf(chosen);
-    });
-    // A way that is still open may take a build that is already chosen.
-    const stillOffered = new Set(
-      this.inputs.flatMap((w, i) => (state.alternatives[i] === undefined ? w.alternatives.flat() : [])),
-    );
-    const builds = [...state.builds].map(([job, entry]) => (stillOffered.has(job) ? `${job}=${entry.build.id}` : job));
-    const digests = state.digests.map((digest, i) => (digest !== undefined && this.isOpen(state, i) ? digest : ''));
-    return [input, heads.map(({ job }) => job), ways, builds.sort(), digests].join('|');
+    let key = `${input}/${state.builds.size}`;
+    for (const { job } of heads) key += `,${job}`;
+    for (const i of this.inputs.keys()) {
+      const digest = state.digests[i];
+      key += digest !== undefined && this.isOpen(state, i) ? `|${this.numberOf(digest)}` : '|';
+    }
+    if (!this.hasWays) return key;
+    const open = this.inputs.flatMap((w, i) => (state.alternatives[i] === undefined ? w.alternatives.flat() : []));
+    const ways = this.inputs.map(({ alternatives }, i) => alternatives.indexOf(state.alternatives[i] ?? []));
+    const taken = [...new Set(open)].map((job) => state.builds.get(job)?.build.id ?? '');
+    return [key, ways, taken].join('/');
+  }
+
+  private numberOf(digest: Digest): number {
+    const known = this.numbers.get(digest);
+    if (known !== undefined) return known;
+    this.numbers.set(digest, this.numbers.size);
+    return this.numbers.size - 1;
   }
 
   // -- builds and versions ------------------------------------------------------------------------------------------
@@ -300,14 +322,13 @@ export class GroupSearch {
 
   /** The lists that other jobs will be asked for, as far as that can be told: each must turn out to hold a build. */
   private otherLists(state: State, own: BuildList): readonly BuildList[] {
-    const lists = new Set<BuildList>();
-    for (const input of this.inputs.keys()) {
-      const jobs = state.alternatives[input];
-      for (const job of jobs ?? []) {
-        if (jobs && job !== own.jobId && !state.builds.has(job)) lists.add(this.listFor(state, input, jobs, job));
-      }
+    const lists: BuildList[] = [];
+    for (const [job, namers] of this.namers) {
+      if (job === own.jobId || state.builds.has(job)) continue;
+      const input = namers.find((i) => state.alternatives[i]?.includes(job));
+      if (input !== undefined) lists.push(this.listFor(state, input, job));
     }
-    return [...lists];
+    return lists;
   }
 
   /**

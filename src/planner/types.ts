@@ -70,4 +70,4 @@ export interface WorkBudget {
   readonly rounds: number;
 }
 
-export const DEFAULT_WORK_BUDGET: WorkBudget = { steps: 200_000, rounds: 2_000 };
+export const DEFAULT_WORK_BUDGET: WorkBudget = { steps: 100_000, rounds: 2_000 };

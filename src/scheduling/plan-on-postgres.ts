@@ -1,5 +1,7 @@
+import { setImmediate as othersTurn } from 'node:timers/promises';
 import { answerHistoryQueries, type Queryable } from '../persistence/index.js';
 import {
+  DEFAULT_WORK_BUDGET,
   jobsNamed,
   planInputs,
   type Asking,
@@ -10,8 +12,10 @@ import {
 import { CachedHistory } from './cached-history.js';
 import type { EffectiveSetCache } from './effective-set-cache.js';
 
-/** On PostgreSQL each round is a round trip, and others wait for the connection. */
-const POSTGRES_WORK_BUDGET: WorkBudget = { steps: 200_000, rounds: 400 };
+/** On PostgreSQL a round may be a round trip, and others wait for the connection. */
+const POSTGRES_WORK_BUDGET: WorkBudget = { ...DEFAULT_WORK_BUDGET, rounds: 500 };
+/** Rounds that memory answers do not wait for anything; so often others get their turn all the same. */
+const ROUNDS_IN_A_ROW = 16;
 
 export interface PlanOptions {
   readonly budget?: WorkBudget;
@@ -31,7 +35,7 @@ export async function planOnPostgres(
   return askPostgres(db, request, planInputs(request, options.budget ?? POSTGRES_WORK_BUDGET), options.cache);
 }
 
-/** Runs a computation that asks history about `request`, one round trip per round. */
+/** Runs a computation that asks history about `request`, at most one round trip per round. */
 export async function askPostgres<Result>(
   db: Queryable,
   request: JobRequest,
@@ -41,7 +45,8 @@ export async function askPostgres<Result>(
   const jobs = [...new Set(request.inputs.flatMap(({ passed }) => (passed === null ? [] : jobsNamed(passed))))];
   const cached = cache && jobs.length > 0 ? new CachedHistory(db, await cache.windowsOf(db, jobs)) : undefined;
   let step = asking.next([]);
-  while (!step.done) {
+  for (let round = 1; !step.done; round++) {
+    if (round % ROUNDS_IN_A_ROW === 0) await othersTurn();
     step = asking.next(await (cached ? cached.answerAll(step.value) : answerHistoryQueries(db, step.value)));
   }
   return step.value;

@@ -1,0 +1,241 @@
+/**
+ * How fast is a plan, and does it stay so with a hundred times the history? `npm run bench:planner [-- --scales 1,10,100]`.
+ * All figures of one run are of one machine and one PostgreSQL, so their ratios mean something; see docs/performance.md.
+ */
+import { mkdtempSync, rmSync, chmodSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import pg from 'pg';
+import type { Digest, JobId, ResourceId } from '../../src/model/index.js';
+import { startEmbeddedPostgres } from '../../src/persistence/embedded/index.js';
+import { Db, migrateDatabase, type Queryable } from '../../src/persistence/index.js';
+import {
+  planInputs,
+  runOn,
+  World,
+  type JobRequest,
+  type WorldBuild,
+  type WorldResource,
+} from '../../src/planner/index.js';
+import { EffectiveSetCache } from '../../src/scheduling/effective-set-cache.js';
+import { planOnPostgres } from '../../src/scheduling/plan-on-postgres.js';
+import { readBenchWorld, writeBenchWorld, type BenchWorld } from './planner-world.js';
+
+const option = process.argv.indexOf('--scales');
+const SCALES = (option > 0 ? process.argv[option + 1]! : '1,10,100').split(',').map(Number);
+const CACHE_BYTES = 64 * 1024 * 1024;
+
+interface Figures {
+  readonly p50: number;
+  readonly p99: number;
+}
+async function measure(times: number, work: () => unknown): Promise<Figures> {
+  const samples: number[] = [];
+  for (let i = 0; i < times; i++) {
+    const start = performance.now();
+    await work();
+    samples.push(performance.now() - start);
+  }
+  samples.sort((a, b) => a - b);
+  return { p50: samples[Math.floor(times * 0.5)]!, p99: samples[Math.floor(times * 0.99)]! };
+}
+const ms = (value: number): string => `${value.toFixed(value < 10 ? 3 : 1)} ms`;
+const line = (what: string, text: string): void => console.log(`${what.padEnd(58)} ${text}`);
+const show = (what: string, { p50, p99 }: Figures, more = ''): void =>
+  line(what, `p50 ${ms(p50)}  p99 ${ms(p99)}  ${more}`);
+
+/** Counts round trips. */
+function counted(db: Queryable): Queryable & { count: number } {
+  const counter = {
+    count: 0,
+    query: <Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]> => {
+      counter.count++;
+      return db.query<Row>(sql, parameters);
+    },
+  };
+  return counter;
+}
+
+async function onPostgres(db: Db, world: BenchWorld): Promise<Record<string, number>> {
+  const figures: Record<string, number> = {};
+  const cache = new EffectiveSetCache(CACHE_BYTES);
+  for (const [name, request] of [
+    ['17 inputs', world.wide],
+    ['25 passed', world.deep],
+  ] as const) {
+    const plan = await planOnPostgres(db, request);
+    if (!plan.resolved) throw new Error(`${name}: ${JSON.stringify(plan)}`);
+    const counter = counted(db);
+    const cold = await measure(60, () =>
+      planOnPostgres(counter, request, { cache: new EffectiveSetCache(CACHE_BYTES) }),
+    );
+    show(`×${world.scale} PostgreSQL, ${name}, cold`, cold, `${counter.count / 60} queries`);
+    await planOnPostgres(db, request, { cache });
+    counter.count = 0;
+    const warm = await measure(200, () => planOnPostgres(counter, request, { cache }));
+    show(`×${world.scale} PostgreSQL, ${name}, cache kept`, warm, `${counter.count / 200} queries`);
+    figures[`${name}, cold`] = cold.p50;
+    figures[`${name}, cache kept`] = warm.p50;
+  }
+  const hopeless = await measure(20, () => planOnPostgres(db, world.hopeless, { cache }));
+  show(`×${world.scale} PostgreSQL, no set exists`, hopeless);
+  figures['no set exists'] = hopeless.p50;
+  const thousand = Array.from({ length: 1000 }, (_, i) => world.all[i % world.all.length] as JobRequest);
+  const start = performance.now();
+  await Promise.all(
+    Array.from({ length: 4 }, async (_, lane) => {
+      for (let i = lane; i < thousand.length; i += 4) await planOnPostgres(db, thousand[i]!, { cache });
+    }),
+  );
+  figures['1,000 jobs'] = performance.now() - start;
+  line(`×${world.scale} PostgreSQL, 1,000 jobs planned, 4 at a time`, ms(figures['1,000 jobs']));
+  line(`×${world.scale} cache`, `${(cache.sizeBytes / 1e6).toFixed(1)} MB of ${CACHE_BYTES / 1e6} MB`);
+  return figures;
+}
+
+async function inMemory(db: Db, world: BenchWorld): Promise<void> {
+  const { resources, builds } = await readBenchWorld(db);
+  const start = performance.now();
+  const memory = new World(resources, builds);
+  runOn(memory, planInputs(world.wide));
+  line('×1 in memory, 17 inputs, first (makes its indexes)', ms(performance.now() - start));
+  runOn(memory, planInputs(world.deep));
+  for (const [name, request] of [
+    ['17 inputs', world.wide],
+    ['25 passed', world.deep],
+    ['no set exists', world.hopeless],
+  ] as const) {
+    show(`×1 in memory, ${name}, warm`, await measure(2000, () => runOn(memory, planInputs(request))));
+  }
+  const thousand = await measure(5, () => {
+    for (let i = 0; i < 1000; i++) runOn(memory, planInputs(world.all[i % world.all.length] as JobRequest));
+  });
+  line('×1 in memory, 1,000 jobs planned', ms(thousand.p50));
+}
+
+/** Worlds made to be hard: every pair of inputs shares a job whose builds hold random pairs of versions. */
+function hardWorld(
+  inputs: number,
+  versions: number,
+  buildsPerJob: number,
+  seed: number,
+): { world: World; request: JobRequest } {
+  let state = seed;
+  const next = (n: number): number => (((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32) * n) | 0;
+  const digest = (r: number, v: number): Digest => `${r}:${v}` as Digest;
+  const resources = Array.from({ length: inputs }, (_, r): WorldResource => {
+    const list = Array.from({ length: versions }, (_, v) => ({
+      digest: digest(r, v),
+      version: { v: `${v}` },
+      checkOrder: v + 1,
+    }));
+    return { id: (r + 1) as ResourceId, versions: list, disabled: new Set() };
+  });
+  const builds: WorldBuild[] = [];
+  const passed: number[][] = resources.map(() => []);
+  let job = 0;
+  for (let a = 0; a < inputs; a++) {
+    for (let b = a + 1; b < inputs; b++) {
+      job++;
+      passed[a]!.push(job);
+      passed[b]!.push(job);
+      for (let k = 0; k < buildsPerJob; k++) {
+        const outputs = [a, b].map((r) => ({ resourceId: (r + 1) as ResourceId, digest: digest(r, next(versions)) }));
+        builds.push({
+          id: (builds.length + 1) as never,
+          jobId: job as JobId,
+          status: 'succeeded',
+          rerunOf: null,
+          outputs,
+          inputs: [],
+          pipes: [],
+        });
+      }
+    }
+  }
+  const request = {
+    jobId: 9999 as JobId,
+    inputs: resources.map((r, i) => ({
+      name: `i${i}`,
+      resourceId: r.id,
+      trigger: true,
+      passed: { all: passed[i]!.map((j) => ({ job: j as JobId })) },
+      version: 'latest' as const,
+    })),
+  };
+  return { world: new World(resources, builds), request };
+}
+
+/** Looks through shapes and seeds for the plan that takes longest, at the usual budget. */
+function worstCase(): void {
+  let worst = { took: 0, what: '' };
+  let spent = 0;
+  let tried = 0;
+  for (const inputs of [4, 5, 6, 8, 10]) {
+    for (const versions of [4, 8, 16, 40]) {
+      // Just too few pairs for a set to exist is hardest.
+      for (const density of [0.3, 0.45, 0.6]) {
+        for (let seed = 1; seed <= 2; seed++) {
+          const buildsPerJob = Math.max(2, Math.round(versions * versions * density));
+          const { world, request } = hardWorld(inputs, versions, buildsPerJob, seed);
+          const start = performance.now();
+          const plan = runOn(world, planInputs(request));
+          const took = performance.now() - start;
+          tried++;
+          const first = plan.inputs[0]!;
+          const outcome = 'error' in first ? first.error : 'resolved';
+          if (outcome === 'work_budget_spent') spent++;
+          if (took > worst.took)
+            worst = {
+              took,
+              what: `${inputs} inputs × ${versions} versions, ${buildsPerJob} builds per pair, ${outcome}`,
+            };
+        }
+      }
+    }
+  }
+  line(`hard worlds: ${tried} tried, budget spent in ${spent}; worst`, `${ms(worst.took)}: ${worst.what}`);
+}
+
+async function main(): Promise<void> {
+  line(`node ${process.version}, ${os.cpus().length} cores, ${os.cpus()[0]?.model ?? ''}`, '');
+  worstCase();
+  const base = mkdtempSync(path.join(os.tmpdir(), 'weir-bench-'));
+  chmodSync(base, 0o711); // as root, PostgreSQL runs as another user
+  const postgres = await startEmbeddedPostgres(base, { isForTests: true });
+  try {
+    const all: { scale: number; figures: Record<string, number> }[] = [];
+    for (const scale of SCALES) {
+      const client = new pg.Client({ connectionString: postgres.url });
+      await client.connect();
+      await client.query(`create database bench_${scale}`);
+      await client.end();
+      const url = postgres.url.replace(/\/postgres(?=\?|$)/, `/bench_${scale}`);
+      await migrateDatabase(url);
+      const db = await Db.connect(url, { extra: { statement_timeout: 0 } } as never);
+      const start = performance.now();
+      const world = await writeBenchWorld(db, scale);
+      line(
+        `×${scale} written: ${54 * scale},000 versions, ${120 * scale},000 outputs`,
+        `${((performance.now() - start) / 1000).toFixed(0)} s`,
+      );
+      if (scale === 1) await inMemory(db, world);
+      all.push({ scale, figures: await onPostgres(db, world) });
+      await db.close();
+    }
+    const [first, ...others] = all;
+    for (const { scale, figures } of others) {
+      for (const [what, value] of Object.entries(figures)) {
+        line(
+          `×${scale} against ×${first!.scale}: ${what}`,
+          `${(value / first!.figures[what]!).toFixed(2)} times the time`,
+        );
+      }
+    }
+    line('memory of this process', `${(process.memoryUsage().rss / 1e6).toFixed(0)} MB resident`);
+  } finally {
+    await postgres.stop();
+    rmSync(base, { recursive: true, force: true });
+  }
+}
+await main();
