@@ -1,22 +1,25 @@
-import type { PlanNode } from '../model/index.js';
+import type { BuildEvent, PlanNode } from '../model/index.js';
 import { messageOf } from '../platform/index.js';
 import { ResourceFailure } from '../resources/index.js';
 import type { Walk } from './build-run.js';
 import type { Deadline } from './deadline.js';
 import { LogCutter, MAX_EVENT_BYTES } from './log-cutter.js';
-import { RunSuspended } from './outcome.js';
 
-const FLUSH_MS = 500;
+const FLUSH_MS = 250;
 /** What work gets to stop when the server shuts down. It runs again anyway. */
 const LEAVING_MS = 1_000;
 /** More output than this that waits to be stored is dropped, with a line that says so. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 
-export type WorkEnd<Value> =
+export type WorkEnd<Value> = {
+  /** The last of its log, to be stored with the end of the step. */
+  readonly lastEvents: readonly BuildEvent[];
+} & (
   | { readonly kind: 'done'; readonly value: Value }
   /** The resource said no; the reason stands in the log. */
   | { readonly kind: 'failed'; readonly exitStatus: number }
-  | { readonly kind: 'interrupted' };
+  | { readonly kind: 'interrupted' }
+);
 
 /**
  * Runs work inside the server, its log going to the build's events. When the deadline's signal aborts, or the build is let
@@ -33,22 +36,19 @@ export async function runInProcess<Value>(
   const broken = new AbortController();
   const log = new LiveLog(node, walk, () => broken.abort());
   const signal = AbortSignal.any([deadline.signal, run.letGoSignal, broken.signal]);
-  if (signal.aborted) return { kind: 'interrupted' };
+  const graceMs = (): number => (run.letGoSignal.aborted ? LEAVING_MS : run.parts.settings.stepGraceMs);
   try {
-    const value = await orGivenUp(work({ signal, log: (text) => log.write(text) }), signal, () =>
-      run.letGoSignal.aborted ? LEAVING_MS : run.parts.settings.stepGraceMs,
-    );
-    run.throwIfLetGo();
-    if (deadline.signal.aborted) return { kind: 'interrupted' };
-    return { kind: 'done', value };
+    const value = await orGivenUp(work({ signal, log: (text) => log.write(text) }), signal, graceMs);
+    const lastEvents = await log.close();
+    return { kind: 'done', value, lastEvents }; // also when it was interrupted too late: a version that was made is made
   } catch (error) {
-    run.throwIfLetGo();
-    if (deadline.signal.aborted) return { kind: 'interrupted' };
-    if (!(error instanceof ResourceFailure)) throw error;
-    log.write(`${messageOf(error)}\n`);
-    return { kind: 'failed', exitStatus: error.exitStatus };
-  } finally {
-    await log.close();
+    const refused = error instanceof ResourceFailure && !deadline.signal.aborted;
+    if (refused) log.write(`${messageOf(error)}\n`);
+    const lastEvents = await log.close();
+    if (deadline.signal.aborted) return { kind: 'interrupted', lastEvents };
+    if (refused) return { kind: 'failed', exitStatus: error.exitStatus, lastEvents };
+    await run.journal.log(node.id, lastEvents);
+    throw error;
   }
 }
 
@@ -99,15 +99,15 @@ class LiveLog {
     else this.timer ??= setTimeout(() => this.store('runes'), FLUSH_MS);
   }
 
-  /** Stores the rest. @throws the first fault of storing. */
-  async close(): Promise<void> {
+  /** Nothing is written after this. @returns what is not stored yet. @throws the first fault of storing. */
+  async close(): Promise<readonly BuildEvent[]> {
     this.isClosed = true;
     clearTimeout(this.timer);
     while (this.storing) await this.storing;
     if (this.isDropping) this.push('\n[some output was dropped: it came faster than it could be stored]\n');
     if (this.fault) throw this.fault;
-    if (this.walk.run.letGoSignal.aborted) throw new RunSuspended('the build was let go');
-    await this.walk.run.journal.log(this.node.id, this.cutter.take('all', this.walk.run.time));
+    this.walk.run.throwIfLetGo();
+    return this.cutter.take('all', this.walk.run.time);
   }
 
   private push(text: string): void {

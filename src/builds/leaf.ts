@@ -88,8 +88,9 @@ export function interrupted(
   node: PlanNode,
   walk: Walk,
   deadline: Deadline,
+  lastEvents: readonly BuildEvent[] = [],
 ): { outcome: Outcome; events: BuildEvent[] } {
   return deadline.hasPassed
-    ? { outcome: 'failed', events: [walk.run.errorEvent(node.id, 'timeout exceeded')] }
-    : { outcome: 'aborted', events: [walk.run.errorEvent(node.id, 'interrupted')] };
+    ? { outcome: 'failed', events: [...lastEvents, walk.run.errorEvent(node.id, 'timeout exceeded')] }
+    : { outcome: 'aborted', events: [...lastEvents, walk.run.errorEvent(node.id, 'interrupted')] };
 }

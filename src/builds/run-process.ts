@@ -6,7 +6,7 @@ import type { Deadline } from './deadline.js';
 import { LogCutter, MAX_EVENT_BYTES, type LogRest } from './log-cutter.js';
 
 /** Output waits at most this long before it is stored. */
-const FLUSH_MS = 500;
+const FLUSH_MS = 250;
 /** What a killed process gets to go away before nobody waits any longer. */
 const AFTER_KILL_MS = 5_000;
 

@@ -188,7 +188,7 @@ export class EngineWorld {
   /** A type whose behaviour stands in the source and the params: `fail`, `error`, `hang`, `files`, `metadata`, `print`, `ref`. */
   private resourceType(): ResourceType<Behaviour, Behaviour, Behaviour> {
     const behaviour = z.custom<Behaviour>();
-    const act = async (b: Behaviour, signal: AbortSignal, log: (text: string) => void): Promise<void> => {
+    const act = async (b: Behaviour, signal: AbortSignal, log: Log): Promise<void> => {
       if (b.print) log(b.print);
       if (b.fail) throw new ResourceFailure(b.fail, 3);
       if (b.error) throw new Error(b.error);
@@ -199,9 +199,9 @@ export class EngineWorld {
       name: 'scripted',
       schema: { source: behaviour, getParams: behaviour, putParams: behaviour },
       check: async () => [],
-      get: async ({ signal, log, env }, { params, version, dir }) => {
-        this.resourceCalls.push(`get ${version.ref}${env.BUILD_STATUS ? ` ${env.BUILD_STATUS}` : ''}`);
-        await act(params, signal, log);
+      get: async (context, { params, version, dir }) => {
+        this.resourceCalls.push(`get ${version.ref}${context.env.BUILD_STATUS ? ` ${context.env.BUILD_STATUS}` : ''}`);
+        await act(params, context.signal, (text) => context.log(text));
         await writeFile(path.join(dir, 'ref'), version.ref ?? '');
         for (const [name, text] of Object.entries(params.files ?? {})) {
           await mkdir(path.dirname(path.join(dir, name)), { recursive: true });
@@ -209,14 +209,18 @@ export class EngineWorld {
         }
         return { version, metadata: Object.entries(params.metadata ?? {}).map(([name, value]) => ({ name, value })) };
       },
-      put: async ({ signal, log, env }, { params }) => {
-        this.resourceCalls.push(`put ${params.ref ?? 'v2'}${env.BUILD_STATUS ? ` ${env.BUILD_STATUS}` : ''}`);
-        await act(params, signal, log);
+      put: async (context, { params }) => {
+        this.resourceCalls.push(
+          `put ${params.ref ?? 'v2'}${context.env.BUILD_STATUS ? ` ${context.env.BUILD_STATUS}` : ''}`,
+        );
+        await act(params, context.signal, (text) => context.log(text));
         return { version: { ref: params.ref ?? 'v2' }, metadata: [{ name: 'made', value: 'yes' }] };
       },
     };
   }
 }
+
+type Log = (this: void, text: string) => void;
 
 interface Behaviour {
   readonly fail?: string;

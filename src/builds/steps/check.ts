@@ -23,11 +23,11 @@ async function check(node: PlanNode, plan: CheckPlan, walk: Walk): Promise<LeafE
     const end = await runInProcess(node, walk, deadline, (running) =>
       checkRunner.runCheck(resourceId, { ...running, from: plan.from }),
     );
-    if (end.kind === 'interrupted') return interrupted(node, walk, deadline);
+    if (end.kind === 'interrupted') return interrupted(node, walk, deadline, end.lastEvents);
     const succeeded = end.kind === 'done';
     return {
       outcome: succeeded ? 'succeeded' : 'failed',
-      events: [{ event: 'finish', data: { ...run.at(node.id), succeeded } }],
+      events: [...end.lastEvents, { event: 'finish', data: { ...run.at(node.id), succeeded } }],
     };
   });
 }

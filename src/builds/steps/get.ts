@@ -55,11 +55,14 @@ async function fetch(node: PlanNode, plan: GetPlan, walk: Walk): Promise<LeafEnd
       if (!fetched) throw new Error(`artifact ${id} was there before it was fetched`);
       return { ref, ...fetched };
     });
-    if (end.kind === 'interrupted') return interrupted(node, walk, deadline);
+    if (end.kind === 'interrupted') return interrupted(node, walk, deadline, end.lastEvents);
     if (end.kind === 'failed') {
       return {
         outcome: 'failed',
-        events: [{ event: 'finish-get', data: { ...run.at(node.id), exit_status: end.exitStatus, version } }],
+        events: [
+          ...end.lastEvents,
+          { event: 'finish-get', data: { ...run.at(node.id), exit_status: end.exitStatus, version } },
+        ],
       };
     }
     const { ref, metadata } = end.value;
@@ -67,6 +70,7 @@ async function fetch(node: PlanNode, plan: GetPlan, walk: Walk): Promise<LeafEnd
       outcome: 'succeeded',
       result: { artifacts: { [plan.name]: ref }, metadata },
       events: [
+        ...end.lastEvents,
         { event: 'finish-get', data: { ...run.at(node.id), exit_status: 0, version: end.value.version, metadata } },
       ],
       also: (tx) => noteMetadata(tx, plan, version, metadata, walk),

@@ -44,11 +44,14 @@ async function put(node: PlanNode, plan: PutPlan, walk: Walk): Promise<LeafEnd<P
         const params = parseInput(resource.type.schema.putParams, resource.params, `params of put '${plan.name}'`);
         return resource.type.put(context, { source, params, dir });
       });
-      if (end.kind === 'interrupted') return interrupted(node, walk, deadline);
+      if (end.kind === 'interrupted') return interrupted(node, walk, deadline, end.lastEvents);
       if (end.kind === 'failed') {
         return {
           outcome: 'failed',
-          events: [{ event: 'finish-put', data: { ...run.at(node.id), exit_status: end.exitStatus } }],
+          events: [
+            ...end.lastEvents,
+            { event: 'finish-put', data: { ...run.at(node.id), exit_status: end.exitStatus } },
+          ],
         };
       }
       const { version, metadata } = end.value;
@@ -56,7 +59,10 @@ async function put(node: PlanNode, plan: PutPlan, walk: Walk): Promise<LeafEnd<P
       return {
         outcome: 'succeeded',
         result: { version },
-        events: [{ event: 'finish-put', data: { ...run.at(node.id), exit_status: 0, version, metadata } }],
+        events: [
+          ...end.lastEvents,
+          { event: 'finish-put', data: { ...run.at(node.id), exit_status: 0, version, metadata } },
+        ],
         also: (tx) => recordVersion(tx, plan, resource, version, metadata, walk),
       };
     } finally {

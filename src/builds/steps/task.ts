@@ -35,8 +35,7 @@ async function runTask(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<Leaf
     const end = await runProcess(node, step, spec, walk, deadline);
     const result = { artifacts: await sealOutputs(spec, plan, end, walk) };
     if (end.isInterrupted) {
-      const { outcome, events } = interrupted(node, walk, deadline);
-      return { outcome, result, events: [...end.lastEvents, ...events] };
+      return { ...interrupted(node, walk, deadline, end.lastEvents), result };
     }
     return { ...endOf(node, end, walk), result };
   });

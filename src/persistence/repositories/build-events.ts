@@ -19,7 +19,7 @@ export async function appendEvents(tx: Tx, buildId: BuildId, events: readonly Bu
      insert into build_events (build_id, seq, event, data)
      select $1, place.first + e.ordinal - 1, e.event, e.data
      from place, unnest($2::text[], $3::jsonb[]) with ordinality as e(event, data, ordinal)`,
-    [buildId, events.map((e) => e.event), events.map((e) => JSON.stringify(e.data, withoutNul))],
+    [buildId, events.map((e) => e.event), events.map((e) => JSON.stringify(e.data, storable))],
   );
   await notify(tx, 'events', [buildId]);
 }
@@ -32,7 +32,8 @@ export async function readEvents(db: Queryable, buildId: BuildId, from: number, 
   );
 }
 
-/** PostgreSQL's text and jsonb cannot hold U+0000. */
-function withoutNul(_key: string, value: unknown): unknown {
-  return typeof value === 'string' ? value.replaceAll('\0', '\ufffd') : value;
+/** PostgreSQL's jsonb holds neither U+0000 nor half a surrogate pair. */
+function storable(_key: string, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  return value.replace(/\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd');
 }
