@@ -9,6 +9,7 @@ import {
   lockForRound,
   readJobForRound,
   readJobSnapshot,
+  readSlots,
   saveNextInputs,
   saveRound,
   scheduleRequests,
@@ -69,11 +70,16 @@ export class Round {
   async apply(tx: Tx, snapshot: JobSnapshot, plan: InputPlan, mayLag = false): Promise<RoundOutcome> {
     const guard = await lockForRound(tx, snapshot.pipelineId, snapshot.jobId);
     if (!guard || !isUnchanged(snapshot, guard, mayLag)) return { kind: 'stale' };
-    // Only what other jobs do can have changed without a request: who holds the slots.
-    const current = snapshot.limit !== null || mayLag ? await readJobSnapshot(tx, snapshot.jobId) : snapshot;
+    const current = await this.current(tx, snapshot, mayLag);
     if (!current) return { kind: 'stale' };
     // How fresh the checks are is judged by what the plan could see.
     return this.write(tx, { ...current, inputs: snapshot.inputs }, plan, snapshot.scheduleRequested);
+  }
+
+  /** Without a new request only what other jobs do can have changed: who holds the slots. */
+  private async current(tx: Tx, snapshot: JobSnapshot, mayLag: boolean): Promise<JobSnapshot | undefined> {
+    if (mayLag) return readJobSnapshot(tx, snapshot.jobId);
+    return snapshot.limit === null ? snapshot : { ...snapshot, ...(await readSlots(tx, snapshot.jobId)) };
   }
 
   private async write(tx: Tx, job: JobSnapshot, plan: InputPlan, request: number): Promise<RoundOutcome> {

@@ -83,7 +83,7 @@ export async function createAutomaticBuild(tx: Tx, id: JobId): Promise<PendingBu
        insert into builds (team_id, pipeline_id, job_id, name)
        select p.team_id, p.id, j.id, j.next_build_number::text from jobs j join pipelines p on p.id = j.pipeline_id where j.id = $1
        on conflict (job_id) where status = 'pending' and not manually_triggered and rerun_of is null and job_id is not null
-       do nothing returning id, name, floor(extract(epoch from created_at) * 1000)::bigint as "createdAtMs"
+       do nothing returning id, name, (extract(epoch from created_at) * 1000)::float8 as "createdAtMs"
      ), counted as (
        -- Of all builds it has the highest id, so it is the next one only if there is no other.
        update jobs set next_build_number = next_build_number + 1, next_build_id = coalesce(next_build_id, created.id)

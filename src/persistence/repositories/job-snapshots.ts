@@ -2,11 +2,11 @@ import type { BuildId, JobId, JobSnapshot, PipelineConfig, PipelineId } from '..
 import type { Queryable, Tx } from '../db.js';
 import { pauseColumn } from './jobs.js';
 
-const millis = (column: string): string => `floor(extract(epoch from ${column}) * 1000)::bigint`;
+const millis = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`;
 
-/** `with`-less text of the builds that count towards the limit of job `j`: those of jobs that share a group with it. */
+/** Jobs whose builds count towards the limit of job `j`: itself, and those that share a serial group with it. */
 const GROUP = `
-  select j.id as job_id where j.max_in_flight is not null
+  select j.id as job_id
   union
   select g.job_id from job_serial_groups own
   join job_serial_groups g on g.pipeline_id = own.pipeline_id and g.name = own.name
@@ -19,10 +19,7 @@ const groupBuild = (
   'place', coalesce(${build}.rerun_of, ${build}.id),
   'groups', (select coalesce(jsonb_agg(s.name order by s.name), '[]') from job_serial_groups s where s.job_id = ${job}.id))`;
 
-/**
- * One statement, so that everything is of one moment. Every part is reached by an index from the job's id; about 0.5 ms
- * (measured 2026-11-21, bench:trigger's world).
- */
+/** One statement, so that everything is of one moment. Every part is reached by an index from the job's id. */
 const SNAPSHOT = `
   select j.id as "jobId", j.name as "jobName", p.id as "pipelineId", p.config_version as "configVersion",
     ${millis('clock_timestamp()')} as "nowMs",
@@ -49,25 +46,35 @@ const SNAPSHOT = `
     coalesce((
       select jsonb_agg(jsonb_build_object('id', b.id, 'name', b.name, 'isManual', b.manually_triggered, 'rerunOf', b.rerun_of,
         'isAborted', b.aborted_at is not null, 'createdAtMs', ${millis('b.created_at')}) order by coalesce(b.rerun_of, b.id), b.id)
-      from builds b where b.job_id = j.id and b.status = 'pending'), '[]') as pending,
-    case when j.max_in_flight is null then '[]' else coalesce((
+      from builds b where b.job_id = j.id and b.status = 'pending'), '[]') as pending
+  from jobs j join pipelines p on p.id = j.pipeline_id
+  where j.id = $1 and j.active`;
+
+/** Apart, as only jobs with a limit need it: preparing this much SQL takes longer than running it. */
+const SLOTS = `
+  select coalesce((
       select jsonb_agg(${groupBuild('b', 'o')} order by coalesce(b.rerun_of, b.id), b.id)
       from (${GROUP}) g join jobs o on o.id = g.job_id join builds b on b.job_id = o.id
-      where b.status = 'started'), '[]') end as running,
-    case when j.max_in_flight is null then '[]' else coalesce((
+      where b.status = 'started'), '[]') as running,
+    coalesce((
       select jsonb_agg(${groupBuild('b', 'o')} order by coalesce(b.rerun_of, b.id), b.id)
       from (${GROUP}) g join jobs o on o.id = g.job_id join builds b on b.job_id = o.id
       where b.status = 'pending' and b.aborted_at is null and o.id <> j.id and o.active and not o.paused
-        and (b.rerun_of is not null or o.inputs_determined or o.scheduled_at is null)), '[]') end as rivals
-  from jobs j join pipelines p on p.id = j.pipeline_id
-  where j.id = $1 and j.active`;
+        and (b.rerun_of is not null or o.inputs_determined or o.scheduled_at is null)), '[]') as rivals
+  from jobs j where j.id = $1`;
+
+/** Who holds and who wants the slots that the job shares. */
+export async function readSlots(db: Queryable, id: JobId): Promise<Pick<JobSnapshot, 'running' | 'rivals'>> {
+  const [row] = await db.query<Pick<JobSnapshot, 'running' | 'rivals'>>(SLOTS, [id]);
+  return row ?? { running: [], rivals: [] };
+}
 
 /** Any number that no other advisory lock of ours uses. */
 const ROUNDS = 0x524e44;
 
 /**
- * As {@link readJobSnapshot}, for a round: `busy` while another transaction has a round of the job. The lock saves two servers
- * from planning the same job at once and guards nothing; it is freed with the transaction.
+ * For a round: without who holds the slots, which is read under its locks. `busy` while another transaction has a round of
+ * the job: that saves two servers from planning the same job at once and guards nothing; it ends with the transaction.
  */
 export async function readJobForRound(tx: Tx, id: JobId): Promise<JobSnapshot | 'busy' | undefined> {
   const [row] = await tx.query<JobSnapshot & { isMine: boolean }>(
@@ -76,13 +83,14 @@ export async function readJobForRound(tx: Tx, id: JobId): Promise<JobSnapshot | 
   );
   if (!row) return undefined;
   const { isMine, ...snapshot } = row;
-  return isMine ? snapshot : 'busy';
+  return isMine ? { ...snapshot, running: [], rivals: [] } : 'busy';
 }
 
 /** Undefined when the job is gone or inactive. */
 export async function readJobSnapshot(db: Queryable, id: JobId): Promise<JobSnapshot | undefined> {
   const [row] = await db.query<JobSnapshot>(SNAPSHOT, [id]);
-  return row;
+  if (!row) return undefined;
+  return { ...row, ...(row.limit === null ? { running: [], rivals: [] } : await readSlots(db, id)) };
 }
 
 /** The pipeline's config of that version; without one, its present config. */
