@@ -12,18 +12,6 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const NOBODY = 65_534;
 const count = { passed: 0, failed: 0 };
 
-await story('as the user who runs this', ROOT, undefined);
-if (process.getuid?.() === 0) {
-  const copy = await ordinaryCheckout();
-  try {
-    await story('as an ordinary user', copy, NOBODY);
-  } finally {
-    fs.rmSync(copy, { recursive: true, force: true });
-  }
-}
-console.log(`${count.passed} passed, ${count.failed} failed`);
-process.exitCode = count.failed === 0 ? 0 : 1;
-
 /** @param {string} title @param {string} checkout @param {number | undefined} uid */
 async function story(title, checkout, uid) {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'weir-newcomer-'));
@@ -231,3 +219,15 @@ async function ordinaryCheckout() {
   execFileSync('chown', ['-R', `${NOBODY}:${NOBODY}`, copy]);
   return copy;
 }
+
+await story('as the user who runs this', ROOT, undefined);
+if (process.getuid?.() === 0) {
+  const copy = await ordinaryCheckout();
+  try {
+    await story('as an ordinary user', copy, NOBODY);
+  } finally {
+    fs.rmSync(copy, { recursive: true, force: true });
+  }
+}
+console.log(`${count.passed} passed, ${count.failed} failed`);
+process.exitCode = count.failed === 0 ? 0 : 1;
