@@ -114,7 +114,9 @@ export class PipelinesService {
   /** Its builds are created and wait. */
   async pauseJob(ref: JobRef, { by, reason }: ByWhom): Promise<void> {
     await this.change(ref, async (tx, pipeline) => {
-      await markPaused(tx, 'jobs', await findJob(tx, pipeline, ref.job), by, reason);
+      const id = await findJob(tx, pipeline, ref.job);
+      await markPaused(tx, 'jobs', id, by, reason);
+      await scheduleRequests.groupOf(tx, id);
     });
   }
 

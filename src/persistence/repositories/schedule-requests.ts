@@ -54,6 +54,17 @@ export const scheduleRequests = {
       [id],
     ),
 
+  /** Jobs with pending builds that share a serial group with this job: its builds no longer stand before theirs. */
+  groupOf: (tx: Tx, id: JobId) =>
+    request(
+      tx,
+      `select p.job_id from builds p where p.status = 'pending' and p.job_id in (
+         select g.job_id from job_serial_groups own
+           join job_serial_groups g on g.pipeline_id = own.pipeline_id and g.name = own.name
+         where own.job_id = $1 and g.job_id <> $1)`,
+      [id],
+    ),
+
   /** Jobs with pending builds that wait for a check of this history. */
   checkEnded: (tx: Tx, id: HistoryId) =>
     request(
