@@ -20,6 +20,7 @@ import { SourcesController } from './controllers/sources.controller.js';
 import { UsersController } from './controllers/users.controller.js';
 import { VersionsController } from './controllers/versions.controller.js';
 import { HealthService } from './health.service.js';
+import { ConnectionDrain } from './http/connection-drain.js';
 import { ErrorFilter } from './http/error.filter.js';
 import { EventStreams } from './http/event-streams.js';
 
@@ -40,6 +41,6 @@ import { EventStreams } from './http/event-streams.js';
     SourcesController,
     ApiNotFoundController,
   ],
-  providers: [EventStreams, HealthService, { provide: APP_FILTER, useClass: ErrorFilter }],
+  providers: [ConnectionDrain, EventStreams, HealthService, { provide: APP_FILTER, useClass: ErrorFilter }],
 })
 export class ApiModule {}

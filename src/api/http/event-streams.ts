@@ -80,7 +80,7 @@ export class EventStreams implements OnModuleDestroy {
       }
       if (signal.aborted) return;
       await out.write(`id: ${next}\nevent: end\ndata: {}\n\n`, signal);
-      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      if (!signal.aborted) await once(signal, 'abort');
     } finally {
       clearInterval(keepalive);
     }
