@@ -4,7 +4,8 @@ import { messageOf, type Clock, type Logger, type Settings } from '../platform/i
 import type { PipelinesService } from '../pipelines/index.js';
 import type { ResourceTypeRegistry } from '../resources/index.js';
 import type { ArtifactRef, ArtifactStore, Handle, Runtime } from '../runtime/index.js';
-import { Redactor } from '../events/index.js';
+import { Redactor, secretsIn } from '../events/index.js';
+import { mapNodes } from '../planner/index.js';
 import { Journal } from './journal.js';
 import { RunSuspended, statusOf, type Outcome } from './outcome.js';
 import type { CheckRunner, CredentialSource } from './ports.js';
@@ -59,6 +60,7 @@ export class BuildRun {
     const journal = await Journal.load(parts.db, buildId, holder, redactor);
     const [build, claimed] = [await findBuild(parts.db, buildId), await loadClaimedBuild(parts.db, buildId)];
     if (!build || !claimed) return undefined;
+    redactor.add(secretsOf(claimed.plan));
     const run = new BuildRun(parts, build, claimed.plan, journal, redactor);
     if (claimed.aborted) run.abort();
     return run;
@@ -158,4 +160,15 @@ export interface StepArtifacts {
 
 function artifactsOf(result: unknown): ArtifactRef[] {
   return Object.values((result as StepArtifacts | undefined)?.artifacts ?? {});
+}
+
+/** Secrets written into the sources and params of the plan: steps that finished before a restart are not asked again. */
+function secretsOf(plan: PlanNode): string[] {
+  const { step } = plan;
+  const found = 'source' in step ? secretsIn([step.source, 'params' in step ? step.params : undefined]) : [];
+  mapNodes(step, (child) => {
+    found.push(...secretsOf(child));
+    return child;
+  });
+  return found.filter((text) => !text.includes('((')); // a var: its value is learned when it is filled in
 }

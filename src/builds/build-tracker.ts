@@ -5,6 +5,7 @@ import {
   NotificationListener,
   claimBuilds,
   endedBuilds,
+  heldLeases,
   isDatabaseUnavailable,
   releaseLeases,
   renewLeases,
@@ -52,6 +53,7 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
   private readonly faults = new Map<BuildId, number>();
   private unlisten: (() => void) | undefined;
   private sweepAt = 0;
+  private sweeping: Promise<void> = Promise.resolve();
 
   constructor(
     @Inject(Db) private readonly db: Db,
@@ -107,7 +109,7 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
       run?.letGo();
       return done;
     });
-    await Promise.all(over);
+    await Promise.all([...over, this.sweeping]);
     if (ids.length === 0) return;
     await this.db
       .tx((tx) => releaseLeases(tx, this.holder, ids))
@@ -127,15 +129,18 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
       claimBuilds(tx, this.holder, LEASE_MS, [...this.active.keys()], MAX_BUILDS - this.active.size),
     );
     ids.forEach((id) => this.take(id));
-    await this.sweep();
+    this.sweepNowAndThen();
   }
 
+  /** Keeps the leases, passes aborts on, and lets go of what is no longer ours. */
   private async renew(): Promise<void> {
     const ids = [...this.active.keys()];
     if (ids.length === 0) return;
-    const renewed = await this.db.tx((tx) => renewLeases(tx, this.holder, LEASE_MS, ids));
-    for (const { id, aborted } of renewed) if (aborted) this.active.get(id)?.run?.abort();
-    const held = new Set(renewed.map(({ id }) => id));
+    const leases = await heldLeases(this.db, this.holder, LEASE_MS / 2, ids);
+    for (const { id, aborted } of leases) if (aborted) this.active.get(id)?.run?.abort();
+    const due = leases.filter(({ isDue }) => isDue).map(({ id }) => id);
+    if (due.length > 0) await this.db.tx((tx) => renewLeases(tx, this.holder, LEASE_MS, due));
+    const held = new Set(leases.map(({ id }) => id));
     const lost = ids.filter((id) => !held.has(id) && this.active.has(id));
     const ended = new Set(lost.length > 0 ? await endedBuilds(this.db, lost) : []);
     for (const id of lost) {
@@ -183,11 +188,18 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
     }
   }
 
-  /** Removes what builds left that have ended: a crash can come between the end of a build and its clearing up. */
-  private async sweep(): Promise<void> {
+  /** Beside the rounds, so that builds do not wait for it. */
+  private sweepNowAndThen(): void {
     const now = this.parts.clock.now().getTime();
     if (now < this.sweepAt) return;
     this.sweepAt = now + SWEEP_EVERY_MS;
+    this.sweeping = this.sweep().catch((error: unknown) =>
+      this.log.warn({ error: messageOf(error) }, 'removing what builds left failed'),
+    );
+  }
+
+  /** Removes what builds left that have ended: a crash can come between the end of a build and its clearing up. */
+  private async sweep(): Promise<void> {
     const { runtime, artifacts, settings } = this.parts;
     const steps = await runtime.list({ instance: settings.instanceId });
     const stored = (await artifacts.list()).map(({ ref }) => ref);

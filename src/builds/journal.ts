@@ -5,7 +5,7 @@ import {
   finishBuild,
   holdsLease,
   loadJournal,
-  lockJobOf,
+  lockJobsAround,
   moveLogCursor,
   type Db,
   type JournaledStep,
@@ -103,7 +103,7 @@ export class Journal {
         await writeEvents(tx, this.buildId, events, this.redactor);
         await finishBuild(tx, this.buildId, status);
       },
-      (tx) => lockJobOf(tx, this.buildId),
+      (tx) => lockJobsAround(tx, this.buildId),
     );
   }
 

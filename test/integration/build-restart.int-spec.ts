@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { requestAbort, type Db } from '../../src/persistence/index.js';
+import { notify, requestAbort, type Db, type Tx } from '../../src/persistence/index.js';
 import {
   comparable,
   eventFaults,
@@ -114,6 +114,26 @@ describe('a process that runs while its server is killed', () => {
     await second.stop();
   });
 
+  it('still has the secrets of earlier steps hidden', async () => {
+    const gate = `g${epoch}`;
+    const pipeline = await world.pipeline(
+      `{resources: [{name: repo, type: git, source: {uri: x, password: hunter22}}],
+        jobs: [{name: j, plan: [{get: repo}, ${TASK('a', 'gate', gate)}, ${TASK('b', 'print', 'hunter', '22 hunter22')}]}]}`,
+    );
+    const { id, plan } = await world.start(pipeline);
+    const first = world.engine(epoch++);
+    first.start();
+    await world.until(() => world.begun.length === 1, 'the start');
+    await first.stop();
+    const second = world.engine(epoch++);
+    second.start();
+    gates.add(gate);
+    expect(await world.finished(id)).toBe('succeeded');
+    expect((await observe(world, id, plan)).output.at(-1)).toBe('b: hunter 22 ((redacted))');
+    expect(JSON.stringify(await world.events(id))).not.toContain('hunter22');
+    await second.stop();
+  });
+
   it('that is lost meanwhile ends as errored with the reason', async () => {
     const pipeline = await world.pipeline(`jobs: [{name: j, plan: [${TASK('a', 'stay')}]}]`);
     const { id, plan } = await world.start(pipeline);
@@ -200,5 +220,101 @@ describe('several servers', () => {
     expect(eventFaults(await world.events(id))).toEqual([]);
     await first.stop();
     await second.stop();
+  });
+});
+
+describe('a database that goes away and comes back', () => {
+  it('stops no build: the same server goes on where the journal ends', async () => {
+    const gate = `g${epoch}`;
+    const pipeline = await world.pipeline(
+      `jobs: [{name: j, plan: [${TASK('a', 'gate', gate)}, ${TASK('b', 'print', 'x')}]}]`,
+    );
+    const { id, plan } = await world.start(pipeline);
+    let isAway = false;
+    const refuse = (): Promise<never> =>
+      Promise.reject(Object.assign(new Error('connection refused'), { code: 'ECONNREFUSED' }));
+    const db = {
+      query: (sql: string, parameters?: unknown[]) => (isAway ? refuse() : world.db.query(sql, parameters)),
+      tx: (work: never) => (isAway ? refuse() : world.db.tx(work)),
+    } as unknown as Db;
+    const server = world.engine(epoch++, { db });
+    server.start();
+    await world.until(() => world.begun.length === 1, 'the start');
+    isAway = true;
+    gates.add(gate);
+    await world.until(() => server.activeCount === 0, 'the run to be suspended');
+    isAway = false;
+    await world.db.tx((tx) => notify(tx, 'builds', [id]));
+    expect(await world.finished(id)).toBe('succeeded');
+    expect((await observe(world, id, plan)).output).toEqual([`a: at gate ${gate}`, `a: through gate ${gate}`, 'b: x']);
+    expect(world.begun).toHaveLength(2);
+    await server.stop();
+  });
+
+  it('that refuses a write for good ends the build as errored instead of trying for ever', async () => {
+    const pipeline = await world.pipeline(`jobs: [{name: j, plan: [${TASK('a', 'ok')}]}]`);
+    const { id, plan } = await world.start(pipeline);
+    const db = {
+      query: (sql: string, parameters?: unknown[]) => world.db.query(sql, parameters),
+      tx: (work: (tx: Tx) => Promise<unknown>) =>
+        world.db.tx((tx) =>
+          work({
+            ...tx,
+            query: (sql, parameters) =>
+              sql.includes('into build_steps')
+                ? Promise.reject(new Error('no room for steps'))
+                : tx.query(sql, parameters),
+          }),
+        ),
+    } as unknown as Db;
+    const server = world.engine(epoch++, { db });
+    server.start();
+    const poke = setInterval(() => void world.db.tx((tx) => notify(tx, 'builds', [id])), 50);
+    expect(await world.finished(id)).toBe('errored');
+    clearInterval(poke);
+    expect((await observe(world, id, plan)).errors).toEqual([': the build cannot go on: no room for steps']);
+    expect(eventFaults(await world.events(id))).toEqual([]);
+    await server.stop();
+  });
+});
+
+describe('an abort', () => {
+  it('may come at any place: the build ends once, no step stays open, hooks that must run do', async () => {
+    const pipeline = await world.pipeline(
+      `{resources: [{name: repo, type: git, source: {uri: x}}],
+        jobs: [{name: j, ensure: ${TASK('last', 'ok')}, plan: [
+          {get: repo},
+          {in_parallel: [${TASK('a', 'print', 'x')}, {attempts: 2, try: ${TASK('b', 'fail')}}]},
+          {put: repo},
+          {timeout: 1h, do: [${TASK('c', 'ok')}, ${TASK('d', 'print', 'y')}]}]}]}`,
+    );
+    const ends = new Set<string>();
+    for (let transactions = 1, isOver = false; !isOver; transactions++) {
+      const { id, plan } = await world.start(pipeline);
+      let left = transactions;
+      const db = {
+        query: (sql: string, parameters?: unknown[]) => world.db.query(sql, parameters),
+        tx: async (work: never) => {
+          const result: unknown = await world.db.tx(work);
+          if (--left === 0) await world.db.tx((tx) => requestAbort(tx, id, 'tester'));
+          return result;
+        },
+      } as unknown as Db;
+      const server = world.engine(epoch++, { db });
+      server.start();
+      const status = await world.finished(id);
+      await server.stop();
+      isOver = left > 0;
+      ends.add(status);
+      const seen = await observe(world, id, plan);
+      expect(eventFaults(await world.events(id))).toEqual([]);
+      expect(seen.begun.filter((name) => name === 'last')).toHaveLength(1);
+      const open = await world.db.query(`select step_id from build_steps where build_id = $1 and outcome is null`, [
+        id,
+      ]);
+      expect(open).toEqual([]);
+      if (isOver) expect(status).toBe('succeeded');
+    }
+    expect([...ends].sort()).toEqual(['aborted', 'succeeded']);
   });
 });

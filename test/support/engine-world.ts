@@ -16,11 +16,17 @@ import {
   type Version,
 } from '../../src/model/index.js';
 import { NotificationListener, appendEvents, notify, type Db, type StoredEvent } from '../../src/persistence/index.js';
-import { parsePipeline, type SetPipelineRequest } from '../../src/pipelines/index.js';
+import { PipelinesService, parsePipeline, type SetPipelineRequest } from '../../src/pipelines/index.js';
 import { makeBuildPlan } from '../../src/planner/index.js';
 import { Settings, systemClock, type Logger } from '../../src/platform/index.js';
 import { ResourceFailure, type ResourceType } from '../../src/resources/index.js';
-import { DirectoryArtifactStore, DummyRuntime, DummyWorld, type DummyProgram } from '../../src/runtime/index.js';
+import {
+  DirectoryArtifactStore,
+  DummyRuntime,
+  DummyWorld,
+  type DummyProgram,
+  type Runtime,
+} from '../../src/runtime/index.js';
 import { createTestDb, type TestDb } from './test-db.js';
 
 export const silent: Logger = pino({ level: process.env.TEST_LOG ?? 'silent' }, pino.destination(2));
@@ -72,7 +78,10 @@ export class EngineWorld {
   }
 
   /** One server in one of its lives. */
-  engine(epoch: number, options: { readonly db?: Db; readonly instance?: string } = {}): BuildTracker {
+  engine(
+    epoch: number,
+    options: { readonly db?: Db; readonly instance?: string; readonly runtime?: Runtime } = {},
+  ): BuildTracker {
     const settings = new Settings({
       dataDir: this.folder,
       instanceId: options.instance ?? 'one',
@@ -82,13 +91,13 @@ export class EngineWorld {
     const tracker = new BuildTracker(
       options.db ?? this.db,
       this.listener,
-      new DummyRuntime(this.machine, this.artifacts),
+      options.runtime ?? new DummyRuntime(this.machine, this.artifacts),
       this.artifacts,
       { get: () => this.resourceType() },
       {
-        setPipelineIn: async (_tx, request) => {
+        setPipelineIn: (tx, request) => {
           this.setPipelines.push(request);
-          return { pipelineId: 1 as never, created: true, changed: true, version: 1, changes: [] };
+          return new PipelinesService(this.db).setPipelineIn(tx, request);
         },
       },
       settings,

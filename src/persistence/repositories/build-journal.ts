@@ -28,8 +28,8 @@ export interface JournaledStep {
 }
 
 /**
- * Takes started builds that nobody runs: without a lease, with one that ran out, or held by an earlier life of this very
- * server. Two servers never get the same build: rows are skipped while another claims them.
+ * Takes started builds that nobody runs: without a lease, with one that ran out, held by an earlier life of this very
+ * server, or let go by it (not in `except`) when the database could not take the lease back. Two servers never get the same build: rows are skipped while another claims them.
  * @param except builds that this server is still busy with.
  */
 export async function claimBuilds(
@@ -43,7 +43,7 @@ export async function claimBuilds(
     `with free as (
        select id from builds
        where status = 'started' and id <> all($4::bigint[])
-         and (lease_until is null or lease_until < now() or (lease_instance = $1 and lease_epoch < $2))
+         and (lease_until is null or lease_until < now() or (lease_instance = $1 and lease_epoch <= $2))
        order by id limit $5 for update skip locked
      )
      update builds set lease_instance = $1, lease_epoch = $2, lease_until = now() + $3 * interval '1 ms'
@@ -53,26 +53,41 @@ export async function claimBuilds(
   return rows.map((row) => row.id).sort((a, b) => a - b);
 }
 
-export interface RenewedLease {
+export interface HeldLease {
   readonly id: BuildId;
   readonly aborted: boolean;
+  /** It runs out in less than `dueMs`. */
+  readonly isDue: boolean;
 }
 
-/** Prolongs the leases still held. A build missing from the answer is somebody else's, final or gone. */
+/** Which of the builds the holder still has. One missing from the answer is somebody else's, final or gone. */
+export async function heldLeases(
+  db: Queryable,
+  holder: LeaseHolder,
+  dueMs: number,
+  ids: readonly BuildId[],
+): Promise<HeldLease[]> {
+  return db.query<HeldLease>(
+    `select id, aborted_at is not null as aborted, lease_until < now() + $3 * interval '1 ms' as "isDue" from builds
+     where id = any($4::bigint[]) and status = 'started' and lease_instance = $1 and lease_epoch = $2`,
+    [holder.instance, holder.epoch, dueMs, ids],
+  );
+}
+
+/** Prolongs those of the leases that are still held. */
 export async function renewLeases(
   tx: Tx,
   holder: LeaseHolder,
   leaseMs: number,
   ids: readonly BuildId[],
-): Promise<RenewedLease[]> {
-  return tx.query<RenewedLease>(
+): Promise<void> {
+  await tx.query(
     `with mine as (
        select id from builds
        where id = any($4::bigint[]) and status = 'started' and lease_instance = $1 and lease_epoch = $2
        order by id for update
      )
-     update builds set lease_until = now() + $3 * interval '1 ms'
-     from mine where builds.id = mine.id returning builds.id, aborted_at is not null as aborted`,
+     update builds set lease_until = now() + $3 * interval '1 ms' from mine where builds.id = mine.id`,
     [holder.instance, holder.epoch, leaseMs, ids],
   );
 }

@@ -79,7 +79,7 @@ export async function createCheckBuild(
  * stops its steps. @returns false when the build is final already (nothing to abort) or unknown.
  */
 export async function requestAbort(tx: Tx, buildId: BuildId, by: string | undefined): Promise<boolean> {
-  await lockJobOf(tx, buildId);
+  await lockJobsAround(tx, buildId);
   const [row] = await tx.query<{ status: string; job_id: JobId | null }>(
     `update builds set aborted_at = coalesce(aborted_at, now()), aborted_by = coalesce(aborted_by, $2)
      where id = $1 and status in ('pending', 'started') returning status, job_id`,
@@ -98,7 +98,11 @@ export async function requestAbort(tx: Tx, buildId: BuildId, by: string | undefi
  * @returns false when the build is final already or gone; then nothing was written.
  */
 export async function finishBuild(tx: Tx, buildId: BuildId, status: FinalStatus): Promise<boolean> {
-  const job = await lockJobOf(tx, buildId);
+  await lockJobsAround(tx, buildId);
+  const [job] = await tx.query<{ id: JobId; before: BuildId | null }>(
+    `select j.id, j.latest_completed_build_id as before from jobs j join builds b on b.job_id = j.id where b.id = $1`,
+    [buildId],
+  );
   const [build] = await tx.query<{ ended: number }>(
     `update builds set status = $2, ended_at = now(), lease_instance = null, lease_epoch = null, lease_until = null
      where id = $1 and status in ('pending', 'started')
@@ -117,19 +121,21 @@ export async function finishBuild(tx: Tx, buildId: BuildId, status: FinalStatus)
 }
 
 /**
- * Locks the row of the build's job, if it has one. Whoever also locks the build must do this first, as the scheduler does; the
- * lock puts the effective sets of one job in order.
+ * Locks the build's job and those that its end concerns, in id order, as everybody locks jobs. To be called before the build
+ * itself is locked, as the scheduler does. The lock of the own job puts the effective sets of one job in order.
  */
-export async function lockJobOf(
-  tx: Tx,
-  buildId: BuildId,
-): Promise<{ readonly id: JobId; readonly before: BuildId | null } | undefined> {
-  const [job] = await tx.query<{ id: JobId; before: BuildId | null }>(
-    `select j.id, j.latest_completed_build_id as before from jobs j
-     where j.id = (select job_id from builds where id = $1) for update`,
+export async function lockJobsAround(tx: Tx, buildId: BuildId): Promise<void> {
+  await tx.query(
+    `select from jobs where id in (
+       select job_id from builds where id = $1
+       union select i.job_id from builds b join job_inputs i on i.passed_job_ids @> array[b.job_id] where b.id = $1
+       union select g.job_id from builds b
+         join job_serial_groups own on own.job_id = b.job_id
+         join job_serial_groups g on g.pipeline_id = own.pipeline_id and g.name = own.name
+       where b.id = $1)
+     order by id for update`,
     [buildId],
   );
-  return job;
 }
 
 /**
