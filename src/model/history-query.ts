@@ -36,7 +36,15 @@ export interface Pair {
 
 /** The questions a plan may ask of history. Each is answered from what is true now; no answer is longer than it says. */
 export type HistoryQuery =
-  LatestQuery | PinnedQuery | VersionsQuery | EveryQuery | LastUseQuery | BuildsQuery | PassedQuery | RecordedQuery;
+  | LatestQuery
+  | PinnedQuery
+  | VersionsQuery
+  | NewestQuery
+  | EveryQuery
+  | LastUseQuery
+  | BuildsQuery
+  | PassedQuery
+  | RecordedQuery;
 
 /** The enabled version with the highest check order; null when there is none. */
 export interface LatestQuery {
@@ -58,6 +66,14 @@ export interface VersionsQuery {
   readonly resourceId: ResourceId;
   readonly digests: readonly Digest[];
 }
+/** The newest versions, disabled ones among them, newest first. */
+export interface NewestQuery {
+  readonly kind: 'newest';
+  readonly resourceId: ResourceId;
+  readonly limit: number;
+  /** Also count them all, and say who disabled what: for explanations. */
+  readonly inFull: boolean;
+}
 /** Where the job stands in the history of the resource: what it may step to next. */
 export interface EveryQuery {
   readonly kind: 'every';
@@ -73,7 +89,10 @@ export interface LastUseQuery {
   readonly jobId: JobId;
   readonly resourceId: ResourceId;
 }
-/** A page of the job's succeeded builds whose effective set holds every pair of `having`. Both bounds are exclusive. */
+/**
+ * A page of the job's succeeded builds whose effective set holds every pair of `having`. Both bounds are exclusive. A page
+ * that is not the last has at least one build, and may have fewer than `limit`.
+ */
 export interface BuildsQuery {
   readonly kind: 'builds';
   readonly jobId: JobId;
@@ -100,14 +119,36 @@ export interface RecordedQuery {
   readonly digest: Digest;
 }
 
-/** Answer to {@link EveryQuery}. `U` is the highest check order that any build of the job consumed of the resource. */
+/** Answer to {@link EveryQuery}. */
 export interface EveryStep {
-  /** Is there a U? */
-  readonly used: boolean;
-  /** Enabled versions above U, oldest first, at most 2. Empty without U. */
+  /** The highest check order that any build of the job consumed of the resource; null when none did. */
+  readonly top: number | null;
+  /** Enabled versions above `top`, oldest first, at most 2. Empty without it. */
   readonly newer: readonly VersionRow[];
-  /** The newest enabled version that is not above U; without U the newest enabled one. */
+  /** The newest enabled version that is not above `top`; without it the newest enabled one. */
   readonly newestUsable: VersionRow | null;
+}
+
+/** Answer to {@link NewestQuery}. */
+export interface NewestVersions {
+  /** How many versions the history has, if that was asked; else 0. */
+  readonly total: number;
+  readonly rows: readonly (VersionRow & { readonly disabledMark?: DisabledMark })[];
+}
+
+/** Who took a version out of use, when and why, as far as it is known. */
+export interface DisabledMark {
+  readonly by: string | null;
+  /** Milliseconds since 1970. */
+  readonly atMs: number | null;
+  readonly reason: string | null;
+}
+
+/** Answer to {@link BuildsQuery}. */
+export interface BuildPage {
+  readonly builds: readonly PassedBuild[];
+  /** Nothing of the list comes behind these. */
+  readonly isLast: boolean;
 }
 
 /** An upstream build that proved a set of inputs. */
@@ -120,13 +161,15 @@ export type AnswerTo<Query extends HistoryQuery> = Query extends LatestQuery
   ? VersionRow | null
   : Query extends PinnedQuery | VersionsQuery
     ? readonly VersionRow[]
-    : Query extends EveryQuery
-      ? EveryStep
-      : Query extends LastUseQuery
-        ? readonly Pipe[] | null
-        : Query extends BuildsQuery
-          ? readonly PassedBuild[]
-          : Query extends PassedQuery
-            ? readonly boolean[]
-            : boolean;
+    : Query extends NewestQuery
+      ? NewestVersions
+      : Query extends EveryQuery
+        ? EveryStep
+        : Query extends LastUseQuery
+          ? readonly Pipe[] | null
+          : Query extends BuildsQuery
+            ? BuildPage
+            : Query extends PassedQuery
+              ? readonly boolean[]
+              : boolean;
 export type HistoryAnswer = AnswerTo<HistoryQuery>;

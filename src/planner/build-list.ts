@@ -1,4 +1,5 @@
 import {
+  type BuildPage,
   type BuildsQuery,
   type JobId,
   type Pair,
@@ -74,6 +75,11 @@ export class BuildList {
     return this.stretch >= this.stretches.length;
   }
 
+  /** Nobody has looked yet whether it has a build. */
+  get isUnread(): boolean {
+    return this.entries.length === 0 && !this.isComplete;
+  }
+
   /** The question for the next page, or for its first build only. Answer it by {@link accept} before asking again. */
   nextPage(firstOnly = false): BuildsQuery | undefined {
     const stretch = this.stretches[this.stretch];
@@ -90,16 +96,15 @@ export class BuildList {
     };
   }
 
-  accept(builds: readonly PassedBuild[]): void {
+  accept({ builds, isLast }: BuildPage): void {
     const stretch = this.stretches[this.stretch];
     if (stretch === undefined) return;
     for (const build of builds) this.entries.push({ build, rank: stretch.rank });
-    const last = builds.at(-1);
-    if (last !== undefined && builds.length === this.asked) {
-      this.cursor = last.place;
-    } else {
+    if (isLast) {
       this.stretch++;
       this.cursor = null;
+    } else {
+      this.cursor = builds.at(-1)?.place ?? null;
     }
     if (this.asked > 1) this.nextLimit = Math.min(this.nextLimit * 4, LARGEST_PAGE);
   }

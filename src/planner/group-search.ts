@@ -1,8 +1,11 @@
 import {
   type BuildId,
+  type BuildPage,
   type Digest,
   type HistoryQuery,
   type JobId,
+  type NewestQuery,
+  type NewestVersions,
   type Pair,
   type PassedBuild,
   type Place,
@@ -36,6 +39,9 @@ export interface GroupChoice {
   readonly choices: readonly Choice[];
   readonly hasNext: boolean;
 }
+
+/** Rows of versions that are read before the search begins, per resource. */
+const NEWEST_AT_ONCE = 24;
 
 /** Thrown when the budget of a group is spent. */
 export class WorkBudgetSpent extends Error {}
@@ -103,6 +109,7 @@ export class GroupSearch {
       builds: new Map(),
       lastUse: undefined,
     };
+    yield* this.learnNewest();
     const end = yield* this.solve(start);
     return end && this.choiceOf(end);
   }
@@ -114,12 +121,17 @@ export class GroupSearch {
     const key = this.deadKey(state, decision);
     if (this.dead.has(key)) return undefined;
     const cursors = decision.heads.map(() => 0);
+    const seenAhead = decision.heads.map(() => 1);
     for (;;) {
       const at = yield* this.firstOf(decision, cursors, state);
       if (at === undefined) break;
       const head = decision.heads[at] as Head;
       const index = cursors[at] as number;
       cursors[at] = index + 1;
+      if (index >= (seenAhead[at] as number)) {
+        yield* this.lookAhead(state, decision.input, head, index);
+        seenAhead[at] = head.list.entries.length;
+      }
       const chosen = this.choose(state, decision.input, head, index);
       yield* this.learnAhead(chosen, decision.input, head, index);
       const found = yield* this.tryVersions(chosen, this.undecidedInputs(chosen, decision.input, head), head, 0);
@@ -310,11 +322,11 @@ export class GroupSearch {
   private *fill({ list }: Head, index: number, state: State): Asking<boolean> {
     while (list.entries.length <= index && !list.isComplete) {
       const others = index > 0 ? [] : this.otherLists(state, list);
-      const unread = others.filter((other) => other.entries.length === 0 && !other.isComplete);
+      const unread = others.filter((other) => other.isUnread);
       const asked = [list, ...unread];
       const queries = asked.flatMap((l) => l.nextPage(l !== list) ?? []);
       const answers = yield* this.askAll(queries);
-      asked.forEach((l, i) => l.accept(answers[i] as readonly PassedBuild[]));
+      asked.forEach((l, i) => l.accept(answers[i] as BuildPage));
       if (others.some((other) => other.entries.length === 0 && other.isComplete)) return false;
     }
     return list.entries.length > index;
@@ -331,6 +343,18 @@ export class GroupSearch {
     return lists;
   }
 
+  /** What is chosen is nearly always among the newest versions: asking for them at once saves asking build by build. */
+  private *learnNewest(): Asking<void> {
+    const wanted = new Set(this.inputs.flatMap(({ resourceId, forced }) => (forced === null ? [resourceId] : [])));
+    const queries = [...wanted].map((resourceId): NewestQuery => {
+      return { kind: 'newest', resourceId, limit: NEWEST_AT_ONCE, inFull: false };
+    });
+    const answers = yield* this.askAll(queries);
+    queries.forEach(({ resourceId }, i) => {
+      for (const row of (answers[i] as NewestVersions).rows) this.rows.set(`${resourceId}:${row.digest}`, row);
+    });
+  }
+
   /**
    * Makes known what {@link isUsable} needs for the build at `index`; as a list that needs a second build may need many,
    * also for the builds read with it.
@@ -343,11 +367,57 @@ export class GroupSearch {
       for (const i of open) this.collectUnknown(state, i, entry.build, versions, passes);
       if (entry === head.list.entries[index] && versions.size === 0 && passes.size === 0) return;
     }
+    yield* this.learnAll(versions, passes);
+  }
+
+  private *learnAll(
+    versions: ReadonlyMap<ResourceId, ReadonlySet<Digest>>,
+    passes: ReadonlyMap<JobId, ReadonlyMap<string, Pair>>,
+  ): Asking<void> {
+    if (versions.size === 0 && passes.size === 0) return;
     const queries: HistoryQuery[] = [];
     for (const [resourceId, digests] of versions) queries.push({ kind: 'versions', resourceId, digests: [...digests] });
     for (const [jobId, pairs] of passes) queries.push({ kind: 'passed', jobId, versions: [...pairs.values()] });
     const answers = yield* this.askAll(queries);
     queries.forEach((query, i) => this.learn(query, answers[i]));
+  }
+
+  /**
+   * The first build of a list did not do, so the next ones may not either: asks at once for what all builds read so far
+   * will need next, the lists of other jobs and then what those lists' first builds hold. It saves rounds, nothing else.
+   */
+  private *lookAhead(state: State, input: number, head: Head, from: number): Asking<void> {
+    yield* this.learnAhead(this.choose(state, input, head, from), input, head, from);
+    const ahead = head.list.entries.slice(from).map((_, i) => this.withFirstVersions(state, input, head, from + i));
+    const states = ahead.filter((each) => each !== undefined);
+    const unread = new Set(states.flatMap((each) => this.otherLists(each, head.list).filter((list) => list.isUnread)));
+    if (unread.size === 0) return;
+    const lists = [...unread];
+    const pages = yield* this.askAll(lists.flatMap((list) => list.nextPage(true) ?? []));
+    lists.forEach((list, i) => list.accept(pages[i] as BuildPage));
+    const versions = new Map<ResourceId, Set<Digest>>();
+    const passes = new Map<JobId, Map<string, Pair>>();
+    for (const each of states) {
+      for (const list of this.otherLists(each, head.list)) {
+        const entry = list.entries[0];
+        if (entry === undefined) continue;
+        for (const i of this.namers.get(list.jobId) ?? []) {
+          if (each.digests[i] === undefined) this.collectUnknown(each, i, entry.build, versions, passes);
+        }
+      }
+    }
+    yield* this.learnAll(versions, passes);
+  }
+
+  /** The state after the entry was chosen, with the first version it offers to each input; undefined if it offers none. */
+  private withFirstVersions(state: State, input: number, head: Head, index: number): State | undefined {
+    let next = this.choose(state, input, head, index);
+    for (const i of this.undecidedInputs(next, input, head)) {
+      const [first] = this.offers(next, i, head.job);
+      if (first === undefined) return undefined;
+      next = { ...next, digests: next.digests.with(i, first) };
+    }
+    return next;
   }
 
   private collectUnknown(

@@ -8,3 +8,7 @@ export * from './scenario.js';
 export * from './types.js';
 export * from './world.js';
 export * from './plan-nodes.js';
+export * from './changes.js';
+export * from './explain.js';
+export * from './explain-text.js';
+export * from './fixes.js';

@@ -2,6 +2,7 @@ import {
   type AnswerTo,
   type BuildId,
   type BuildStatus,
+  type BuildPage,
   type BuildsQuery,
   type Digest,
   type EveryQuery,
@@ -10,6 +11,8 @@ import {
   type HistoryQuery,
   type JobId,
   type LastUseQuery,
+  type NewestQuery,
+  type NewestVersions,
   type Pair,
   type PassedBuild,
   type PinnedQuery,
@@ -65,6 +68,8 @@ export class World implements History {
         return this.pinned(query);
       case 'versions':
         return query.digests.flatMap((digest) => this.history(query.resourceId).byDigest.get(digest) ?? []);
+      case 'newest':
+        return this.newest(query);
       case 'every':
         return this.every(query);
       case 'lastUse':
@@ -92,12 +97,17 @@ export class World implements History {
     return matches;
   }
 
+  private newest({ resourceId, limit, inFull }: NewestQuery): NewestVersions {
+    const { rows } = this.history(resourceId);
+    return { total: inFull ? rows.length : 0, rows: rows.slice(-limit).reverse() };
+  }
+
   private every({ jobId, resourceId }: EveryQuery): EveryStep {
     const { enabled } = this.history(resourceId);
     const highest = this.newestConsumed(jobId, resourceId)?.checkOrder;
-    if (highest === undefined) return { used: false, newer: [], newestUsable: enabled.at(-1) ?? null };
+    if (highest === undefined) return { top: null, newer: [], newestUsable: enabled.at(-1) ?? null };
     const above = firstIndex(enabled, (row) => row.checkOrder > highest);
-    return { used: true, newer: enabled.slice(above, above + 2), newestUsable: enabled[above - 1] ?? null };
+    return { top: highest, newer: enabled.slice(above, above + 2), newestUsable: enabled[above - 1] ?? null };
   }
 
   private lastUse({ jobId, resourceId }: LastUseQuery): AnswerTo<LastUseQuery> {
@@ -188,7 +198,7 @@ class JobIndex {
     return this.byVersion.get(pairKey(pair)) ?? [];
   }
 
-  page({ having, order, after, until, limit }: BuildsQuery): readonly PassedBuild[] {
+  page({ having, order, after, until, limit }: BuildsQuery): BuildPage {
     const lists = having.map((pair) => this.holding(pair));
     const list = lists.reduce(
       (shortest, next) => (next.length < shortest.length ? next : shortest),
@@ -199,13 +209,15 @@ class JobIndex {
     let at = forward
       ? firstIndex(list, ({ place }) => after === null || comparePlaces(place, after) > 0)
       : firstIndex(list, ({ place }) => after !== null && comparePlaces(place, after) >= 0) - 1;
-    const page: PassedBuild[] = [];
-    for (; page.length < limit; at += step) {
+    const builds: PassedBuild[] = [];
+    for (; builds.length < limit; at += step) {
       const build = list[at];
-      if (build === undefined || (until !== null && comparePlaces(build.place, until) * step >= 0)) break;
-      if (having.every(({ resourceId, digest }) => build.versions[resourceId]?.includes(digest))) page.push(build);
+      if (build === undefined || (until !== null && comparePlaces(build.place, until) * step >= 0)) {
+        return { builds, isLast: true };
+      }
+      if (having.every(({ resourceId, digest }) => build.versions[resourceId]?.includes(digest))) builds.push(build);
     }
-    return page;
+    return { builds, isLast: false };
   }
 }
 

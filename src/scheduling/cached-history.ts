@@ -4,7 +4,6 @@ import {
   type HistoryAnswer,
   type HistoryQuery,
   type JobId,
-  type PassedBuild,
   type PassedQuery,
 } from '../model/index.js';
 import { answerHistoryQueries, type Queryable } from '../persistence/index.js';
@@ -37,7 +36,7 @@ export class CachedHistory {
     const window = query.kind === 'builds' || query.kind === 'passed' ? this.windows.get(query.jobId) : undefined;
     if (window && query.kind === 'builds') return pageIn(window, query);
     if (window && query.kind === 'passed') return passedIn(window, query);
-    return { query, complete: (answer) => answer };
+    return { query, complete: same };
   }
 }
 
@@ -58,17 +57,23 @@ function pageIn(window: JobWindow, query: BuildsQuery): Partly | { readonly answ
   const isForward = order === 'oldest first';
   if (isForward && start && (after === null || comparePlaces(after, start) < 0)) {
     // The page begins before the window: only the tables can tell where.
-    return { query, complete: (answer) => answer };
+    return { query, complete: same };
   }
   const step = isForward ? 1 : -1;
   const held = window.holding(query.having);
-  const page: PassedBuild[] = (isForward ? held : held.toReversed())
+  const matching = (isForward ? held : held.toReversed())
     .filter(({ place }) => after === null || comparePlaces(place, after) * step > 0)
-    .filter(({ place }) => until === null || comparePlaces(place, until) * step < 0)
-    .slice(0, limit);
+    .filter(({ place }) => until === null || comparePlaces(place, until) * step < 0);
   const ends = isForward || start === undefined || (until !== null && comparePlaces(until, start) >= 0);
-  if (page.length === limit || ends) return { answer: page };
-  const from = after !== null && comparePlaces(after, start) < 0 ? after : start;
-  const complete = (answer: HistoryAnswer): HistoryAnswer => [...page, ...(answer as readonly PassedBuild[])];
-  return { query: { ...query, after: from, limit: limit - page.length }, complete };
+  const builds = matching.slice(0, limit);
+  // What the window has is enough for now: what lies before it is read only if that is not enough.
+  if (ends || builds.length > 0) return { answer: { builds, isLast: ends && builds.length === matching.length } };
+  return {
+    query: { ...query, after: after !== null && comparePlaces(after, start) < 0 ? after : start },
+    complete: same,
+  };
+}
+
+function same(answer: HistoryAnswer): HistoryAnswer {
+  return answer;
 }

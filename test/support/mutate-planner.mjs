@@ -59,7 +59,7 @@ const MUTATIONS = [
   ['reruns of the build used last are never tried', LIST, 'if (!isRerun) stretches.push(', 'if (false) stretches.push('],
   ['reruns of the build used last count as unused', LIST, '[root, Number.MAX_SAFE_INTEGER]', '[root, id]'],
   ['a build newer than a used rerun is not unused', LIST, 'isRerun ? last :', 'isRerun ? [root, Number.MAX_SAFE_INTEGER] :'],
-  ['only the first page is read', LIST, 'builds.length === this.asked', 'builds.length === -1'],
+  ['only the first page is read', LIST, 'if (isLast) {', 'if (isLast !== null) {'],
   ['ranks do not matter between ways', LIST, 'a.rank - b.rank ||', '0 ||'],
   ['any is all', PASSED, "if ('any' in passed) return passed.any.flatMap(expand);", "if ('any' in passed) return expand({ all: passed.any });"],
   ['all is any', PASSED, "  return passed.all\n    .map(expand)\n    .reduce", "  if (passed) return passed.all.flatMap(expand);\n  return passed.all\n    .map(expand)\n    .reduce"],

@@ -33,7 +33,8 @@ export async function answerHistoryQueries(
 
 /** What a missing resource, or no row at all, means. */
 function nothing(query: HistoryQuery): HistoryAnswer {
-  const none: EveryStep = { used: false, newer: [], newestUsable: null };
+  const none: EveryStep = { top: null, newer: [], newestUsable: null };
+  if (query.kind === 'newest') return { total: 0, rows: [] };
   return query.kind === 'every' ? none : null;
 }
 
@@ -49,42 +50,50 @@ function toParameter(query: HistoryQuery): unknown {
 const RESOURCE = `(q ->> 'resourceId')::bigint`;
 const JOB = `(q ->> 'jobId')::bigint`;
 /** Versions of the resource's present history, with their disabled marks. */
-const VERSIONS = `resources r join versions v on v.history_id = r.history_id
-  left join disabled_versions d on d.resource_id = r.id and d.digest = v.digest`;
+const VERSIONS = `versions v left join disabled_versions d on d.resource_id = ${RESOURCE} and d.digest = v.digest`;
+const OF_RESOURCE = `v.history_id = (select history_id from resources where id = ${RESOURCE})`;
 const VERSION_ROW = `jsonb_build_object('digest', v.digest, 'version', v.version, 'checkOrder', v.check_order, 'enabled', d.digest is null)`;
 
 /** The newest version of the history that the job consumed. Newest first, so that usually one look is enough. */
 function newestConsumed(column: 'check_order' | 'digest'): string {
-  return `(select v.${column} from resources r join versions v on v.history_id = r.history_id
-    where r.id = ${RESOURCE}
+  return `(select v.${column} from versions v
+    where ${OF_RESOURCE}
       and exists (select from build_inputs i where i.job_id = ${JOB} and i.resource_id = ${RESOURCE})
       and exists (select from build_inputs i where i.job_id = ${JOB} and i.resource_id = ${RESOURCE} and i.digest = v.digest)
     order by v.check_order desc limit 1)`;
 }
 
 const LATEST = `select ${VERSION_ROW} from ${VERSIONS}
-  where r.id = ${RESOURCE} and d.digest is null order by v.check_order desc limit 1`;
+  where ${OF_RESOURCE} and d.digest is null order by v.check_order desc limit 1`;
 
 const PINNED = `select coalesce(jsonb_agg(found.row), '[]') from (
-    (select ${VERSION_ROW} as row from ${VERSIONS} where r.id = ${RESOURCE} and v.digest = q ->> 'digest')
+    (select ${VERSION_ROW} as row from ${VERSIONS} where ${OF_RESOURCE} and v.digest = q ->> 'digest')
     union all
     (select ${VERSION_ROW} from ${VERSIONS}
-     where r.id = ${RESOURCE} and v.version @> (q -> 'pin')
-       and not exists (select from versions same where same.history_id = r.history_id and same.digest = q ->> 'digest')
+     where ${OF_RESOURCE} and v.version @> (q -> 'pin')
+       and not exists (select from versions same where same.history_id = v.history_id and same.digest = q ->> 'digest')
      order by v.check_order desc limit 2)
   ) found`;
 
 const BY_DIGEST = `select coalesce(jsonb_agg(${VERSION_ROW}), '[]') from ${VERSIONS}
-  where r.id = ${RESOURCE} and v.digest = any (array(select jsonb_array_elements_text(q -> 'digests')))`;
+  where ${OF_RESOURCE} and v.digest = any (array(select jsonb_array_elements_text(q -> 'digests')))`;
+
+const NEWEST = `select jsonb_build_object(
+    'total', (select case when (q ->> 'inFull')::boolean then count(*) else 0 end from resources r join versions v on v.history_id = r.history_id where r.id = ${RESOURCE} and (q ->> 'inFull')::boolean),
+    'rows', coalesce((select jsonb_agg(newest.row) from (
+        select ${VERSION_ROW} || case when d.digest is null then '{}' else jsonb_build_object('disabledMark', jsonb_build_object(
+            'by', d.disabled_by, 'atMs', floor(extract(epoch from d.disabled_at) * 1000), 'reason', d.reason)) end as row
+        from ${VERSIONS} where ${OF_RESOURCE} order by v.check_order desc limit (q ->> 'limit')::integer
+      ) newest), '[]'))`;
 
 const EVERY = `select jsonb_build_object(
-    'used', used.top is not null,
+    'top', used.top,
     'newer', coalesce((select jsonb_agg(newer.row) from (
         select ${VERSION_ROW} as row from ${VERSIONS}
-        where r.id = ${RESOURCE} and d.digest is null and v.check_order > used.top order by v.check_order limit 2
+        where ${OF_RESOURCE} and d.digest is null and v.check_order > used.top order by v.check_order limit 2
       ) newer), '[]'),
     'newestUsable', (select ${VERSION_ROW} from ${VERSIONS}
-        where r.id = ${RESOURCE} and d.digest is null and v.check_order <= coalesce(used.top, 9223372036854775807)
+        where ${OF_RESOURCE} and d.digest is null and v.check_order <= coalesce(used.top, 9223372036854775807)
         order by v.check_order desc limit 1))
   from (select ${newestConsumed('check_order')} as top) used`;
 
@@ -124,9 +133,9 @@ function pageOfBuilds(direction: 'asc' | 'desc'): string {
     and (e.place, e.build_id) ${behind} (bounds.after_root, bounds.after_id)
     and (e.place, e.build_id) ${before} (bounds.until_root, bounds.until_id)`;
   const [first, last] = direction === 'asc' ? ['-1', '9223372036854775807'] : ['9223372036854775807', '-1'];
-  return `select coalesce(jsonb_agg(jsonb_build_object(
+  return `select jsonb_build_object('isLast', count(*) < (q ->> 'limit')::integer, 'builds', coalesce(jsonb_agg(jsonb_build_object(
       'id', page.build_id, 'place', jsonb_build_array(page.place, page.build_id), 'versions', page.versions)
-      order by page.place ${direction}, page.build_id ${direction}), '[]')
+      order by page.place ${direction}, page.build_id ${direction}), '[]'))
     from (select
         coalesce((q #>> '{after,0}')::bigint, ${first}) as after_root, coalesce((q #>> '{after,1}')::bigint, ${first}) as after_id,
         coalesce((q #>> '{until,0}')::bigint, ${last}) as until_root, coalesce((q #>> '{until,1}')::bigint, ${last}) as until_id,
@@ -160,6 +169,7 @@ const ANSWERS: Readonly<Record<HistoryQuery['kind'], string>> = {
   latest: LATEST,
   pinned: PINNED,
   versions: BY_DIGEST,
+  newest: NEWEST,
   every: EVERY,
   lastUse: LAST_USE,
   passed: PASSED,
