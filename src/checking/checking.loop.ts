@@ -19,6 +19,8 @@ export class CheckingLoop implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly running = new Map<ResourceId, Promise<void>>();
   private readonly stopping = new AbortController();
   private stopListening: (() => void) | undefined;
+  /** Something is due that found no room: it begins when a check ends. */
+  private isCrowded = false;
 
   constructor(
     @Inject(Db) private readonly db: Db,
@@ -45,17 +47,24 @@ export class CheckingLoop implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** Starts what is due, as far as there is room. */
   async startDue(): Promise<void> {
-    if (this.running.size >= this.settings.maxConcurrentChecks) return;
+    this.isCrowded = this.isFull();
+    if (this.isCrowded) return;
     for (const target of await dueChecks(this.db, MOST_CANDIDATES)) {
-      if (this.running.size >= this.settings.maxConcurrentChecks || this.stopping.signal.aborted) return;
-      if (!this.running.has(target.resourceId) && this.checker.canBegin(target)) this.start(target);
+      if (this.stopping.signal.aborted) return;
+      if (this.running.has(target.resourceId)) continue;
+      if (!this.isFull() && this.checker.canBegin(target)) this.start(target);
+      else this.isCrowded = true;
     }
+  }
+
+  private isFull(): boolean {
+    return this.running.size >= this.settings.maxConcurrentChecks;
   }
 
   private start(target: CheckTarget): void {
     const check = this.check(target).then((hasRun) => {
       this.running.delete(target.resourceId);
-      if (hasRun) this.runner.wake(); // one that was busy waits for a tick, or for a check that ends
+      if (hasRun && this.isCrowded) this.runner.wake();
     });
     this.running.set(target.resourceId, check);
   }

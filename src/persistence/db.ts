@@ -17,7 +17,8 @@ export function dataSourceOptions(url: string | undefined): DataSourceOptions {
     synchronize: false,
     logging: false,
     applicationName: 'weir',
-    poolSize: 10,
+    // Up to 8 scheduling rounds hold one each; engine, checks and API must still find some.
+    poolSize: 20,
     extra: { idleTimeoutMillis: 30_000, connectionTimeoutMillis: 5_000, statement_timeout: 30_000 },
   };
 }
@@ -83,13 +84,17 @@ export class Db implements Queryable {
       try {
         return await this.txOnce(work, isolation);
       } catch (error) {
-        const again = error instanceof DatabaseError && [SERIALIZATION_FAILURE, DEADLOCK_DETECTED].includes(error.code ?? '');
+        const again =
+          error instanceof DatabaseError && [SERIALIZATION_FAILURE, DEADLOCK_DETECTED].includes(error.code ?? '');
         if (!again || attempt === MAX_TRIES) throw error;
       }
     }
   }
 
-  private async txOnce<Result>(work: (tx: Tx) => Promise<Result>, isolation: 'READ COMMITTED' | 'REPEATABLE READ'): Promise<Result> {
+  private async txOnce<Result>(
+    work: (tx: Tx) => Promise<Result>,
+    isolation: 'READ COMMITTED' | 'REPEATABLE READ',
+  ): Promise<Result> {
     const runner = this.dataSource.createQueryRunner();
     try {
       await runner.startTransaction(isolation);

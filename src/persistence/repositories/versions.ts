@@ -1,4 +1,11 @@
-import { versionDigest, type Digest, type HistoryId, type MetadataField, type ResourceId, type Version } from '../../model/index.js';
+import {
+  versionDigest,
+  type Digest,
+  type HistoryId,
+  type MetadataField,
+  type ResourceId,
+  type Version,
+} from '../../model/index.js';
 import type { Tx } from '../db.js';
 import { scheduleRequests } from './schedule-requests.js';
 
@@ -48,7 +55,12 @@ export async function savePutVersion(
 }
 
 /** Fills in what a get learned about a version. */
-export async function saveMetadata(tx: Tx, historyId: HistoryId, version: Version, metadata: readonly MetadataField[]): Promise<void> {
+export async function saveMetadata(
+  tx: Tx,
+  historyId: HistoryId,
+  version: Version,
+  metadata: readonly MetadataField[],
+): Promise<void> {
   await tx.query(`update versions set metadata = $3 where history_id = $1 and digest = $2`, [
     historyId,
     versionDigest(version),
@@ -58,7 +70,9 @@ export async function saveMetadata(tx: Tx, historyId: HistoryId, version: Versio
 
 /** The history a resource points at now, if any. */
 export async function historyOf(tx: Tx, resourceId: ResourceId): Promise<HistoryId | undefined> {
-  const [row] = await tx.query<{ history_id: HistoryId | null }>(`select history_id from resources where id = $1`, [resourceId]);
+  const [row] = await tx.query<{ history_id: HistoryId | null }>(`select history_id from resources where id = $1`, [
+    resourceId,
+  ]);
   return row?.history_id ?? undefined;
 }
 
@@ -75,7 +89,10 @@ export async function ensureHistory(tx: Tx, resourceId: ResourceId, configDigest
     [resourceId],
   );
   if (present?.history_id && present.config_digest === configDigest) return present.history_id;
-  const [created] = await tx.query<{ id: HistoryId }>(`insert into histories (config_digest) values ($1) returning id`, [configDigest]);
+  const [created] = await tx.query<{ id: HistoryId }>(
+    `insert into histories (config_digest) values ($1) returning id`,
+    [configDigest],
+  );
   if (!created) throw new Error('insert into histories returned no row');
   await tx.query(`update resources set history_id = $2 where id = $1`, [resourceId, created.id]);
   if (present?.history_id) await tx.query(`delete from histories where id = $1`, [present.history_id]);
