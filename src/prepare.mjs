@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Makes a checkout ready to run: packages as locked and, with --build, compiled sources. Uses nothing but Node, as it runs
+// Makes a checkout ready to run: packages as locked, sources compiled. Uses nothing but Node, as it runs
 // before anything is installed; when nothing is to do it takes well under 300 ms.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -13,16 +13,19 @@ const OLDEST_NODE = [20, 19];
 /** @type {import('node:child_process').ChildProcess | undefined} */
 let child;
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await prepare({ build: process.argv.includes('--build') });
+if (process.argv[1] === fileURLToPath(import.meta.url)) await prepare({ forTests: true });
 
-/** Installs and builds what is missing. Ends the process, after one clear line, when that cannot be done. */
-export async function prepare({ build = false }) {
+/**
+ * Installs and builds what is missing. Ends the process, after one clear line, when that cannot be done.
+ * @param {{ forTests: boolean }} options Only tests need the development packages, which are four of five.
+ */
+export async function prepare({ forTests }) {
   const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
   signals.forEach((signal) => process.on(signal, leave));
   try {
     checkMachine();
-    if (!isInstalled()) await install();
-    if (build) await buildIfChanged();
+    if (!isInstalled(forTests)) await install(forTests);
+    await buildIfChanged();
   } catch (error) {
     console.error(`weir: ${error instanceof Error ? error.message : String(error)}`);
     process.exit(1);
@@ -56,20 +59,20 @@ function checkMachine() {
  * Is everything that package-lock.json asks for in node_modules? npm leaves the list of what it installed there, and writes
  * it last, so an interrupted install does not count.
  */
-function isInstalled() {
+function isInstalled(forTests) {
   const wanted = packagesOf('package-lock.json');
   const present = packagesOf('node_modules/.package-lock.json');
   if (wanted === undefined) throw new Error('package-lock.json is missing; is this a complete checkout?');
   if (present === undefined) return false;
-  return Object.entries(wanted).every(([name, { version, integrity, optional, devOptional }]) => {
-    if (name === '') return true;
+  return Object.entries(wanted).every(([name, { version, integrity, dev, optional, devOptional }]) => {
+    if (name === '' || (dev === true && !forTests)) return true;
     const installed = present[name];
     if (installed === undefined) return optional === true || devOptional === true; // of another kind of machine
     return installed.version === version && installed.integrity === integrity;
   });
 }
 
-/** @returns {Record<string, {version: string, integrity: string, optional?: boolean, devOptional?: boolean}> | undefined} */
+/** @returns {Record<string, {version: string, integrity: string, dev?: boolean, optional?: boolean, devOptional?: boolean}> | undefined} */
 function packagesOf(file) {
   try {
     return JSON.parse(fs.readFileSync(path.join(ROOT, file), 'utf8')).packages;
@@ -78,12 +81,23 @@ function packagesOf(file) {
   }
 }
 
-async function install() {
+async function install(forTests) {
   console.log('weir: installing packages (first start, or package-lock.json changed) ...');
   const since = performance.now();
   // The npm that runs us, else the one on the PATH.
   const npm = process.env.npm_execpath?.endsWith('.js') ? [process.execPath, process.env.npm_execpath] : ['npm'];
-  await run([...npm, 'ci', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'], 'npm ci');
+  await run(
+    [
+      ...npm,
+      'ci',
+      '--no-audit',
+      '--no-fund',
+      '--prefer-offline',
+      '--loglevel=error',
+      ...(forTests ? [] : ['--omit=dev']),
+    ],
+    'npm ci',
+  );
   console.log(`weir: packages installed in ${seconds(since)}`);
 }
 
@@ -97,8 +111,11 @@ async function buildIfChanged() {
   const fresh = path.join(ROOT, 'dist.new');
   for (const name of ['dist.new', 'dist.old']) fs.rmSync(path.join(ROOT, name), { recursive: true, force: true });
   const tsc = path.join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
-  // Types are checked by CI (`npm run typecheck`); here they would only cost time.
-  await run([process.execPath, tsc, '-p', 'src/tsconfig.json', '--noCheck', '--outDir', fresh], 'the build');
+  // Types are checked by CI (`npm run typecheck`); here they would only cost time and need the development packages.
+  await run(
+    [process.execPath, tsc, '-p', 'src/tsconfig.json', '--noCheck', '--types', 'null', '--outDir', fresh],
+    'the build',
+  );
   fs.writeFileSync(path.join(fresh, '.stamp'), wanted);
   if (fs.existsSync(path.join(ROOT, 'dist'))) fs.renameSync(path.join(ROOT, 'dist'), path.join(ROOT, 'dist.old'));
   fs.renameSync(fresh, path.join(ROOT, 'dist'));

@@ -6,6 +6,6 @@ if (process.argv.some((word) => word === '--help' || word === '-h')) {
   // The same text as the server's own (a test compares them), without installing and building one.
   process.stdout.write(fs.readFileSync(new URL('../docs/reference/flags.txt', import.meta.url)));
 } else {
-  await prepare({ build: true });
+  await prepare({ forTests: false });
   await import('../dist/src/main.js');
 }
