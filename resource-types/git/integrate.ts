@@ -20,23 +20,15 @@ export interface Push {
  * The version when the branch (now at `tip`) holds the commit already, for example because the server died after the push
  * and before it was recorded: the commit itself, or the merge that brought it in. Undefined when it is still to be pushed.
  */
-export async function settledVersion(
-  { git, repository, head, params }: Push,
-  tip: string | undefined,
-): Promise<string | undefined> {
-  if (tip === undefined) return undefined;
-  if (tip === head) return head;
-  if (params.force === true || !(await git.succeeds(repository, 'merge-base', '--is-ancestor', head, tip)))
-    return undefined;
-  return params.merge === true ? bringerOf({ git, repository }, head, tip) : head;
+export async function settledVersion(push: Push, tip: string | undefined): Promise<string | undefined> {
+  const { head, params } = push;
+  if (tip === undefined || tip === head) return tip;
+  if (params.force === true || !(await isIn(push, head, tip))) return undefined;
+  return params.merge === true ? bringerOf(push, head, tip) : head;
 }
 
 /** The commit of the branch's own line that is the commit, or brought it in by a merge. */
-async function bringerOf(
-  { git, repository }: Pick<Push, 'git' | 'repository'>,
-  head: string,
-  tip: string,
-): Promise<string> {
+async function bringerOf({ git, repository }: Push, head: string, tip: string): Promise<string> {
   const descendants = new Set(
     (await git.run(repository, 'rev-list', '--ancestry-path', `${head}..${tip}`, '--')).split('\n'),
   );
@@ -49,11 +41,16 @@ async function bringerOf(
   return bringer === undefined || firstParent === head ? head : bringer;
 }
 
+/** True when the history of `tip` holds the commit. */
+export async function isIn({ git, repository }: Push, commit: string, tip: string | undefined): Promise<boolean> {
+  return tip !== undefined && (await git.succeeds(repository, 'merge-base', '--is-ancestor', commit, tip));
+}
+
 /** The commit to push so that nothing of the branch is lost. @throws ResourceFailure when that is not possible or not allowed. */
 export async function integrate(push: Push, tip: string | undefined, target: string): Promise<string> {
-  const { git, repository, head, params } = push;
+  const { head, params } = push;
   if (tip === undefined || params.force === true) return head;
-  if (await git.succeeds(repository, 'merge-base', '--is-ancestor', tip, head)) return head;
+  if (await isIn(push, tip, head)) return head;
   if (params.rebase !== true && params.merge !== true) {
     throw new ResourceFailure(
       `${target} is at ${tip.slice(0, 7)}, which ${head.slice(0, 7)} does not build on (non-fast-forward): ` +

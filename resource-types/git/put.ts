@@ -4,7 +4,7 @@ import { ResourceFailure, type FetchResult, type StepContext } from '../../src/r
 import { cleanUri, followsTags } from './cache.js';
 import { metadataOf, readCommitFacts } from './commit-facts.js';
 import { Git } from './git.js';
-import { integrate, settledVersion, type Push } from './integrate.js';
+import { integrate, isIn, settledVersion, type Push } from './integrate.js';
 import { openPushedRepository, readStepFile } from './pushed-repository.js';
 import type { GitPutParams, GitSource } from './schema.js';
 import { withWorkshop } from './workshop.js';
@@ -54,6 +54,7 @@ export async function putGit(context: StepContext, { source, params, dir }: PutR
 
 /** Pushes until it succeeds, integrating what others pushed meanwhile if the params allow that. @returns the pushed commit. */
 async function pushBranch(push: Push, target: string): Promise<string> {
+  const { params } = push;
   for (let attempt = 1; ; attempt++) {
     const tip = await fetchTip(push, target);
     const settled = await settledVersion(push, tip);
@@ -62,10 +63,11 @@ async function pushBranch(push: Push, target: string): Promise<string> {
       return settled;
     }
     const commit = await integrate(push, tip, target);
+    if (params.force !== true && (await isIn(push, commit, tip))) return commit;
     const failure = await pushRefs(push, [`${commit}:${target}`]);
     if (failure === undefined) return commit;
     if ((await fetchTip(push, target)) === tip) throw failure;
-    if (push.params.rebase !== true && push.params.merge !== true && push.params.force !== true) continue;
+    if (params.rebase !== true && params.merge !== true && params.force !== true) continue;
     push.context.log(`${target} has moved; attempt ${attempt + 1}\n`);
     await delay(RETRY_DELAY_MS, undefined, { signal: push.context.signal });
   }

