@@ -1,5 +1,6 @@
 import { parseDurationMs } from '../model/index.js';
 import type { Clock } from '../platform/index.js';
+import { StepInterrupted } from '../resources/index.js';
 
 /** Longest time a Node timer can wait. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -24,7 +25,7 @@ export class Deadline {
     private readonly at: Date | undefined,
     private readonly clock: Clock,
   ) {
-    if (parent.aborted) this.controller.abort();
+    if (parent.aborted) this.abort();
     else parent.addEventListener('abort', this.abort);
     this.arm();
   }
@@ -39,7 +40,7 @@ export class Deadline {
     this.parent.removeEventListener('abort', this.abort);
   }
 
-  private readonly abort = (): void => this.controller.abort();
+  private readonly abort = (): void => this.controller.abort(new StepInterrupted());
 
   private arm(): void {
     if (this.at === undefined || this.signal.aborted) return;
@@ -49,6 +50,6 @@ export class Deadline {
       return;
     }
     this.hasPassed = true;
-    this.controller.abort();
+    this.abort();
   }
 }

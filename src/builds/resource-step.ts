@@ -1,10 +1,11 @@
 import { mkdir } from 'node:fs/promises';
-import type { JsonObject, TypeChain } from '../model/index.js';
+import type { JsonObject, PlanNode, TypeChain } from '../model/index.js';
 import { secretsIn } from '../events/index.js';
 import { cacheDirOf, type ResourceType, type StepContext } from '../resources/index.js';
 import { buildEnv } from './build-env.js';
 import type { Walk } from './build-run.js';
 import { fillVars } from './fill-vars.js';
+import { stepHandle } from './handle.js';
 
 /** A step's resource, ready to be used: vars filled, type found. */
 export interface ReadyResource {
@@ -39,6 +40,7 @@ export async function readyResource(
 
 /** What a resource type gets to know and to use during a step. */
 export async function stepContext(
+  node: PlanNode,
   resource: ReadyResource,
   walk: Walk,
   running: { readonly signal: AbortSignal; readonly log: (text: string) => void },
@@ -47,5 +49,11 @@ export async function stepContext(
   const { settings, clock } = walk.run.parts;
   const cacheDir = cacheDirOf(settings.dataDir, resource.type.name, resource.source);
   await mkdir(cacheDir, { recursive: true });
-  return { ...running, cacheDir, now: () => clock.now(), env: { ...buildEnv(walk), ...extraEnv } };
+  const env = { ...buildEnv(walk), ...extraEnv };
+  return { ...running, cacheDir, now: () => clock.now(), env, stepId: stepIdOf(node, walk) };
+}
+
+/** The moment the build was made tells it from the build of that number in another installation. */
+function stepIdOf(node: PlanNode, { run: { build } }: Walk): string {
+  return `${stepHandle(build.id, node.id)}-${build.createdAt.getTime().toString(36)}`;
 }

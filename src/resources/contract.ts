@@ -25,7 +25,10 @@ export interface ResourceType<Source = unknown, GetParams = unknown, PutParams =
   readonly uniqueHistory?: boolean;
   /** What limits of concurrent checks count by, for example the host of a URI; undefined: no limit. */
   hostOf?(source: Source): string | undefined;
-  check(context: CheckContext, request: { readonly source: Source; readonly version?: Version }): Promise<readonly Version[]>;
+  check(
+    context: CheckContext,
+    request: { readonly source: Source; readonly version?: Version },
+  ): Promise<readonly Version[]>;
   get(
     context: StepContext,
     request: { readonly source: Source; readonly params: GetParams; readonly version: Version; readonly dir: string },
@@ -53,6 +56,22 @@ export interface CheckContext {
 export interface StepContext extends CheckContext {
   /** Build metadata as Concourse gives it to resources: `BUILD_ID`, `BUILD_JOB_NAME`, … */
   readonly env: Readonly<Record<string, string>>;
+  /**
+   * The same for every repetition of one step of one build, and for no other step of any installation. A put that leaves
+   * it with what it made can tell a repetition from a new wish.
+   */
+  readonly stepId?: string;
+}
+
+/**
+ * Why a signal aborted, when that is final: the step's time is over or somebody aborted the build. A step that is
+ * interrupted for another reason (the server stops, or lost its lease) is repeated, so what it has made must stay.
+ */
+export class StepInterrupted extends Error {
+  override readonly name = 'StepInterrupted';
+  constructor() {
+    super('the step was interrupted');
+  }
 }
 
 /** The resource answered, and the answer is no. The message goes to the build's log. */

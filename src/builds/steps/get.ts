@@ -41,7 +41,7 @@ async function fetch(node: PlanNode, plan: GetPlan, walk: Walk): Promise<LeafEnd
     // What a try before a crash has fetched is complete, but what it said of it is lost.
     if (isResumed) await artifacts.remove({ id });
     const end = await runInProcess(node, walk, deadline, async (running) => {
-      const context = await stepContext(resource, walk, running);
+      const context = await stepContext(node, resource, walk, running);
       const source = parseInput(
         resource.type.schema.source,
         resource.source,

@@ -35,7 +35,7 @@ async function put(node: PlanNode, plan: PutPlan, walk: Walk): Promise<LeafEnd<P
     try {
       await placeInputs(dir, plan, resource, walk);
       const end = await runInProcess(node, walk, deadline, async (running) => {
-        const context = await stepContext(resource, walk, running, await creator(plan, walk));
+        const context = await stepContext(node, resource, walk, running, await creator(plan, walk));
         const source = parseInput(
           resource.type.schema.source,
           resource.source,
