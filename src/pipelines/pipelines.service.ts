@@ -98,6 +98,7 @@ export class PipelinesService {
     await this.change(ref, async (tx, pipeline) => {
       refuseArchived(pipeline);
       await markPaused(tx, 'pipelines', pipeline.id, by, reason);
+      await scheduleRequests.pipeline(tx, pipeline.id); // what waits now says that it waits for this
     });
   }
 

@@ -9,6 +9,8 @@ import {
   lockPipeline,
   markUnpaused,
   notify,
+  pendingBuildsOfRemovedJobs,
+  refuseBuild,
   scheduleRequests,
   writeJobGraph,
   writeJobs,
@@ -133,6 +135,14 @@ async function writeContents(tx: Tx, pipelineId: PipelineId, config: PipelineCon
     });
   }
   await writeJobGraph(tx, pipelineId, inputs, outputs);
+  await endBuildsOfRemovedJobs(tx, pipelineId);
+}
+
+/** Nothing looks at a job that left the config, so what waited for it would wait for ever. */
+async function endBuildsOfRemovedJobs(tx: Tx, pipelineId: PipelineId): Promise<void> {
+  for (const { id, job } of await pendingBuildsOfRemovedJobs(tx, pipelineId)) {
+    await refuseBuild(tx, id, 'aborted', `job '${job}' was removed from the pipeline before this build started`);
+  }
 }
 
 /** The planner's form of `passed`. */

@@ -2,10 +2,10 @@ import type { BuildId, JobId, JobSnapshot, PendingBuild, ResourceId, StoredInput
 import {
   adoptedVersions,
   adoptInputs,
-  appendEvents,
   copyInputs,
   createAutomaticBuild,
   finishBuild,
+  refuseBuild,
   lockForRound,
   readJobForRound,
   readJobSnapshot,
@@ -126,12 +126,8 @@ export class Round {
         : await adoptInputs(tx, build.id, job.jobId, toStored(plan, false), pipesOf(plan));
     if (missing.length > 0) {
       if (build.rerunOf === null) throw new StaleError('a chosen version is gone');
-      await this.refuse(
-        tx,
-        build.id,
-        missing.map((name) => `chosen version of input ${name} not available`).join('\n'),
-        'aborted',
-      );
+      const words = missing.map((name) => `chosen version of input ${name} not available`).join('\n');
+      await refuseBuild(tx, build.id, 'aborted', words);
       return false;
     }
     const versions = build.rerunOf !== null ? await adoptedVersions(tx, build.id) : versionsOf(plan);
@@ -148,15 +144,9 @@ export class Round {
       return true;
     } catch (error) {
       if (!(error instanceof BuildPlanError)) throw error;
-      await this.refuse(tx, id, error.message, 'errored');
+      await refuseBuild(tx, id, 'errored', error.message);
       return false;
     }
-  }
-
-  private async refuse(tx: Tx, id: BuildId, message: string, status: 'errored' | 'aborted'): Promise<void> {
-    const [row] = await tx.query<{ now: number }>(`select floor(extract(epoch from now()))::bigint as now`);
-    await appendEvents(tx, id, [{ event: 'error', data: { origin: {}, time: row?.now ?? 0, message } }]);
-    await finishBuild(tx, id, status);
   }
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { PipelineConfig, ResourceId } from '../../src/model/index.js';
-import { ensureHistory } from '../../src/persistence/index.js';
+import type { JobId, PipelineConfig, ResourceId } from '../../src/model/index.js';
+import { createManualBuild, ensureHistory, readEvents } from '../../src/persistence/index.js';
 import {
   InvalidPipelineError,
   parsePipeline,
@@ -220,6 +220,20 @@ describe('setting a pipeline', () => {
 });
 
 describe('the life of a pipeline', () => {
+  it('ends what waits for a job that is removed, and says why', async () => {
+    await set(BASE);
+    const job = (await idOf('jobs', 'deploy')) as JobId;
+    const build = await t.db.tx((tx) => createManualBuild(tx, job, 'ann'));
+    await set(BASE.replace(/- {name: deploy.*\n/, '').replace(/- {name: out.*\n/, ''));
+    const events = await readEvents(t.db, build, 0, 10);
+    expect(
+      events.map(({ event, data }) => [event, 'message' in data ? data.message : 'status' in data && data.status]),
+    ).toEqual([
+      ['error', "job 'deploy' was removed from the pipeline before this build started"],
+      ['status', 'aborted'],
+    ]);
+  });
+
   it('records who paused it, when and why, and schedules on unpausing', async () => {
     await set(BASE, { paused: false });
     await pipelines.pausePipeline(ref(), { by: 'bob', reason: 'freeze' });

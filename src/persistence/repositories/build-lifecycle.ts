@@ -226,3 +226,27 @@ export async function setBuildComment(tx: Tx, buildId: BuildId, comment: string)
   const rows = await tx.query(`update builds set comment = $2 where id = $1 returning 1`, [buildId, comment]);
   return rows.length === 1;
 }
+
+/** Builds that wait for a job which is no longer in its pipeline's config, oldest first. */
+export async function pendingBuildsOfRemovedJobs(
+  db: Queryable,
+  pipelineId: PipelineId,
+): Promise<{ readonly id: BuildId; readonly job: string }[]> {
+  return db.query(
+    `select b.id, j.name as job from builds b join jobs j on j.id = b.job_id
+     where j.pipeline_id = $1 and not j.active and b.status = 'pending' order by b.id`,
+    [pipelineId],
+  );
+}
+
+/** Ends a build that cannot start, with the reason as its error event. */
+export async function refuseBuild(
+  tx: Tx,
+  buildId: BuildId,
+  status: 'errored' | 'aborted',
+  message: string,
+): Promise<void> {
+  const [row] = await tx.query<{ now: number }>(`select floor(extract(epoch from now()))::bigint as now`);
+  await appendEvents(tx, buildId, [{ event: 'error', data: { origin: {}, time: row?.now ?? 0, message } }]);
+  await finishBuild(tx, buildId, status);
+}
