@@ -19,10 +19,25 @@ export function diffText(paint: Paint, changes: readonly PipelineChange[]): stri
   return changes
     .map((change) => {
       const what = change.name === undefined ? NOUNS[change.section] : `${NOUNS[change.section]} ${change.name}`;
-      const lines = diffLines(toLines(change.old), toLines(change.new));
+      const lines = diffLines(toLines(inOrderOf(change.new, change.old)), toLines(change.new));
       return `${paint('bold', `${what} ${change.kind}`)}\n${lines.map((line) => paintLine(paint, line)).join('\n')}\n`;
     })
     .join('\n');
+}
+
+/** `value` with its keys in the order that they have in `model`: the order of keys is no change. */
+function inOrderOf(model: unknown, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item, i) => inOrderOf(Array.isArray(model) ? model[i] : undefined, item));
+  if (!isMap(value) || !isMap(model)) return value;
+  const keys = [
+    ...Object.keys(model).filter((key) => key in value),
+    ...Object.keys(value).filter((key) => !(key in model)),
+  ];
+  return Object.fromEntries(keys.map((key) => [key, inOrderOf(model[key], value[key])]));
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function toLines(value: unknown): string[] {

@@ -1,17 +1,19 @@
 import 'reflect-metadata';
-import { Module, type DynamicModule } from '@nestjs/common';
+import { mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { ApiModule, createHttpAdapter } from '../../src/api/index.js';
+import { createHttpAdapter } from '../../src/api/index.js';
+import { AppModule } from '../../src/app.module.js';
 import { AuthService } from '../../src/auth/index.js';
-import { NotificationListener, PersistenceModule } from '../../src/persistence/index.js';
-import { createLogger, PlatformModule, Settings, systemClock } from '../../src/platform/index.js';
+import { NotificationListener } from '../../src/persistence/index.js';
+import { createLogger, Settings, systemClock } from '../../src/platform/index.js';
 import { createTestDb, type TestDb } from './test-db.js';
 
-@Module({})
-class ApiOnly {}
-
-/** The API as it is served, over HTTP on a free port, with a database of its own and a logged-in first user. */
+/** The whole server as it is composed, over HTTP on a free port, with a database of its own and a logged-in first user. */
 export class ApiServer {
   private constructor(
     readonly app: NestFastifyApplication,
@@ -22,6 +24,7 @@ export class ApiServer {
     readonly token: string,
     /** Every route that is served, as `METHOD /path/:param`. */
     readonly routes: readonly string[],
+    private readonly dataDir: string,
   ) {}
 
   static async start(settings: Partial<Settings> = {}): Promise<ApiServer> {
@@ -29,11 +32,15 @@ export class ApiServer {
     const log = createLogger(process.env.WEIR_TEST_LOG ?? 'silent');
     const listener = new NotificationListener(database.url, log);
     await listener.start();
-    const all = new Settings({ externalUrl: 'https://ci.example/weir', ...settings });
-    const root = {
-      module: ApiOnly,
-      imports: [PlatformModule.with(all, log, systemClock), PersistenceModule.with(database.db, listener), ApiModule],
-    };
+    const dataDir = mkdtempSync(path.join(os.tmpdir(), 'weir-api-'));
+    const all = new Settings({
+      dataDir,
+      instanceId: 'test',
+      epoch: 1,
+      externalUrl: 'https://ci.example/weir',
+      ...settings,
+    });
+    const root = AppModule.on({ settings: all, log, clock: systemClock, db: database.db, listener });
     try {
       return await ApiServer.serve(root, all, database, listener);
     } catch (error) {
@@ -63,13 +70,14 @@ export class ApiServer {
     const auth = app.get(AuthService);
     const login = (await auth.createFirstUser())!;
     const { token } = await auth.login(login.name, login.password);
-    return new ApiServer(app, database, listener, `http://127.0.0.1:${port}`, login, token, routes);
+    return new ApiServer(app, database, listener, `http://127.0.0.1:${port}`, login, token, routes, all.dataDir);
   }
 
   async stop(): Promise<void> {
     await this.app.close();
     await this.listener.stop();
     await this.database.drop();
+    await rm(this.dataDir, { recursive: true, force: true });
   }
 
   /** One request with the token; objects travel as JSON, texts as YAML. */

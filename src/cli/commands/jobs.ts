@@ -56,7 +56,7 @@ function onJob(name: string, description: string): Command {
 
 function pauseJob(cli: Cli, name: string, alias: string, description: string, verb: 'pause' | 'unpause'): Command {
   const command = onJob(name, description).alias(alias);
-  if (verb === 'pause') command.option('-r, --reason <text>', 'why; shown to everybody');
+  if (verb === 'pause') command.option('--reason <text>', 'why; shown to everybody');
   return command.action(async ({ job, reason }: JobOptions) => {
     const client = await cli.connect(command);
     await client.send(

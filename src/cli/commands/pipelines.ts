@@ -80,7 +80,7 @@ function change(
     .alias(alias)
     .description(description)
     .requiredOption('-p, --pipeline <name>', 'the pipeline');
-  if (takesReason) command.option('-r, --reason <text>', 'why; shown to everybody');
+  if (takesReason) command.option('--reason <text>', 'why; shown to everybody');
   return command.action(async ({ pipeline, reason }: Named & { reason?: string }) => {
     const client = await cli.connect(command);
     await client.send('PUT', `${client.pipeline(pipeline)}/${verb}`, takesReason ? { reason } : undefined);

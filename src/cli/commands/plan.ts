@@ -1,17 +1,49 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { isResolved, planInputs, readScenarios, runOn, type InputPlan, type Scenario } from '../../planner/index.js';
+import {
+  describeFix,
+  describeVerdict,
+  explainInputs,
+  isResolved,
+  planInputs,
+  readScenarios,
+  runOn,
+  ScenarioError,
+  type InputPlan,
+  type Names,
+  type Scenario,
+} from '../../planner/index.js';
+import { CliError } from '../io.js';
 
 /** `weir plan`: what the planner chooses in worlds written down in a file. Needs no server and no database. */
 export function planCommand(): Command {
   return new Command('plan')
-    .description('plan the job of each scenario in a file and print one JSON line per scenario')
-    .requiredOption('--scenarios <file>', 'a scenario or an array of them, see docs/concepts/planning.md')
-    .action(({ scenarios }: { scenarios: string }) => {
-      for (const scenario of readScenarios(JSON.parse(readFileSync(scenarios, 'utf8')))) {
-        process.stdout.write(`${JSON.stringify(planLine(scenario))}\n`);
+    .description('plan the job of each scenario in a file; prints one JSON line per scenario')
+    .requiredOption(
+      '--scenarios <file>',
+      'a scenario or an array of them (docs/concepts/planning.md); - is standard input',
+    )
+    .option(
+      '--explain',
+      'also say why: per input the newest versions with the rule that removed each, and what would help',
+    )
+    .action(({ scenarios, explain }: { scenarios: string; explain?: boolean }) => {
+      for (const scenario of readFile(scenarios)) {
+        const line = { ...planLine(scenario), ...(explain ? { explain: explanationOf(scenario) } : {}) };
+        process.stdout.write(`${JSON.stringify(line)}\n`);
       }
     });
+}
+
+function readFile(file: string): readonly Scenario[] {
+  try {
+    return readScenarios(JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8')));
+  } catch (error) {
+    const isExpected =
+      error instanceof ScenarioError || error instanceof SyntaxError || (error as { code?: string }).code;
+    if (!isExpected) throw error;
+    throw new CliError(`cannot read the scenarios in ${file}: ${(error as Error).message}`);
+  }
 }
 
 /** The line that is printed for one scenario. */
@@ -23,11 +55,33 @@ export function planLine(scenario: Scenario): object {
 }
 
 /** A plan in the words of the scenario file. */
-export function describePlan(plan: InputPlan, { versionAsWritten }: Scenario): object {
+export function describePlan(plan: InputPlan, scenario: Scenario): object {
   const inputs = plan.inputs.map((input) => {
     if (!isResolved(input)) return [input.name, { error: input.error, text: input.text }];
-    const { version, firstOccurrence, passedBuildIds } = input;
-    return [input.name, { version: versionAsWritten(version), firstOccurrence, passedBuildIds }];
+    const { firstOccurrence, passedBuildIds } = input;
+    return [input.name, { version: scenario.versionAsWritten(input.version), firstOccurrence, passedBuildIds }];
   });
   return { ok: plan.resolved, hasNext: plan.hasNext, inputs: Object.fromEntries(inputs) as unknown };
+}
+
+/** Why the plan is as it is, in words. */
+export interface ToldExplanation {
+  /** Per input its newest versions, newest first, each with its verdict, and how many more there are. */
+  readonly inputs: Readonly<Record<string, { readonly candidates: readonly string[]; readonly more: number }>>;
+  readonly fixes: readonly string[];
+}
+
+export function explanationOf(scenario: Scenario): ToldExplanation {
+  const names: Names = {
+    job: (id) => scenario.jobs.get(id) ?? `job ${id}`,
+    resource: (id) => scenario.resourceNames.get(id) ?? `resource ${id}`,
+    build: (id) => `#${id}`,
+    version: (version) => String(scenario.versionAsWritten(version)),
+  };
+  const { proofs, fixes } = runOn(scenario.world, explainInputs(scenario.request));
+  const inputs = proofs.map(({ name, candidates, more }) => {
+    const told = candidates.map((each) => `${names.version(each.version)}: ${describeVerdict(each.verdict, names)}`);
+    return [name, { candidates: told, more }] as const;
+  });
+  return { inputs: Object.fromEntries(inputs), fixes: fixes.map((fix) => describeFix(fix, names)) };
 }

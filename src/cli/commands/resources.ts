@@ -61,7 +61,7 @@ export function resourceCommands(cli: Cli): Command[] {
     onVersion('pin', 'let every job use exactly this version')
       .aliases(['pin-resource', 'pr'])
       .option('-c, --comment <text>', 'why; shown to everybody')
-      .option('-r, --reason <text>', 'the same')
+      .option('--reason <text>', 'the same')
       .action(async ({ resource, version: part, comment, reason }: ResourceOptions, command: Command) => {
         const client = await cli.connect(command);
         const found = await findVersion(client, resource, part);

@@ -14,7 +14,7 @@ export class PipelineRevision {
   @PrimaryColumn({ type: 'bigint', primaryKeyConstraintName: 'pipeline_revisions_pkey' })
   version: number;
 
-  @Column({ type: 'jsonb' })
+  @Column({ type: 'json' })
   config: unknown;
 
   @Column({ name: 'set_by', type: 'text', nullable: true })

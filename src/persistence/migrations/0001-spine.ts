@@ -87,10 +87,11 @@ const STATEMENTS = [
     constraint pipeline_names_are_unique_in_a_team unique nulls not distinct (team_id, name, instance_vars)
   )`,
   `create index pipelines_by_source on pipelines (source_id)`,
+  // json, not jsonb: a config is given back with its keys in the order they were written.
   `create table pipeline_revisions (
     pipeline_id bigint not null references pipelines on delete cascade,
     version bigint not null,
-    config jsonb not null,
+    config json not null,
     set_by text,
     commit_sha text, commit_author text, file text,
     created_at timestamptz not null default now(),

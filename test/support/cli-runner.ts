@@ -1,0 +1,43 @@
+import { mkdtempSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { Io } from '../../src/cli/io.js';
+import { run } from '../../src/cli/run.js';
+
+export interface CliResult {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs command lines in this process, as one person with one home folder. */
+export class CliRunner {
+  readonly home = mkdtempSync(path.join(os.tmpdir(), 'weir-cli-'));
+  readonly env: Record<string, string> = {};
+  /** What the person answers, in order; without answers nobody can be asked. */
+  answers: string[] = [];
+  input = '';
+  hasColours = false;
+
+  async run(...argv: string[]): Promise<CliResult> {
+    let out = '';
+    let err = '';
+    const io: Io = {
+      env: this.env,
+      home: this.home,
+      hasColours: this.hasColours,
+      isInteractive: this.answers.length > 0,
+      signal: new AbortController().signal,
+      now: () => new Date(),
+      out: (text) => void (out += text),
+      err: (text) => void (err += text),
+      ask: async (question) => {
+        out += question;
+        return this.answers.shift() ?? '';
+      },
+      readAll: async () => this.input,
+    };
+    const code = await run(argv, io);
+    return { code, out, err };
+  }
+}
