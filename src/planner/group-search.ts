@@ -40,6 +40,8 @@ export interface GroupChoice {
   readonly hasNext: boolean;
 }
 
+/** Builds of a list that are prepared together once its first one failed. */
+const LOOK_AHEAD = 16;
 /** Rows of versions that are read before the search begins, per resource. */
 const NEWEST_AT_ONCE = 24;
 
@@ -130,7 +132,7 @@ export class GroupSearch {
       cursors[at] = index + 1;
       if (index >= (seenAhead[at] as number)) {
         yield* this.lookAhead(state, decision.input, head, index);
-        seenAhead[at] = head.list.entries.length;
+        seenAhead[at] = index + LOOK_AHEAD;
       }
       const chosen = this.choose(state, decision.input, head, index);
       yield* this.learnAhead(chosen, decision.input, head, index);
@@ -388,21 +390,24 @@ export class GroupSearch {
    */
   private *lookAhead(state: State, input: number, head: Head, from: number): Asking<void> {
     yield* this.learnAhead(this.choose(state, input, head, from), input, head, from);
-    const ahead = head.list.entries.slice(from).map((_, i) => this.withFirstVersions(state, input, head, from + i));
-    const states = ahead.filter((each) => each !== undefined);
-    const unread = new Set(states.flatMap((each) => this.otherLists(each, head.list).filter((list) => list.isUnread)));
-    if (unread.size === 0) return;
-    const lists = [...unread];
+    const entries = head.list.entries.slice(from, from + LOOK_AHEAD);
+    const next = entries.flatMap((_, i) => {
+      const after = this.withFirstVersions(state, input, head, from + i);
+      return after === undefined ? [] : [{ state: after, lists: this.otherLists(after, head.list) }];
+    });
+    this.spend(next.reduce((sum, { lists }) => sum + lists.length, entries.length));
+    const lists = [...new Set(next.flatMap((each) => each.lists.filter((list) => list.isUnread)))];
+    if (lists.length === 0) return;
     const pages = yield* this.askAll(lists.flatMap((list) => list.nextPage(true) ?? []));
     lists.forEach((list, i) => list.accept(pages[i] as BuildPage));
     const versions = new Map<ResourceId, Set<Digest>>();
     const passes = new Map<JobId, Map<string, Pair>>();
-    for (const each of states) {
-      for (const list of this.otherLists(each, head.list)) {
+    for (const each of next) {
+      for (const list of each.lists) {
         const entry = list.entries[0];
         if (entry === undefined) continue;
         for (const i of this.namers.get(list.jobId) ?? []) {
-          if (each.digests[i] === undefined) this.collectUnknown(each, i, entry.build, versions, passes);
+          if (each.state.digests[i] === undefined) this.collectUnknown(each.state, i, entry.build, versions, passes);
         }
       }
     }

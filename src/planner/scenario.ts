@@ -8,12 +8,13 @@ export interface Scenario {
   readonly resources: readonly WorldResource[];
   readonly builds: readonly WorldBuild[];
   readonly jobs: ReadonlyMap<JobId, string>;
+  readonly resourceNames: ReadonlyMap<ResourceId, string>;
   readonly request: JobRequest;
   readonly world: World;
   /** What the file expects, as written. */
   readonly expect: unknown;
   /** The version as the file writes it: text, or a number in the compact form. */
-  versionAsWritten(version: Version): string | number;
+  readonly versionAsWritten: (version: Version) => string | number;
 }
 
 /** The file is not a scenario. The message says where. */
@@ -61,7 +62,17 @@ function readScenario(root: Node): Scenario {
     isCompact && /^\d+$/.test(ver) ? Number(ver) : ver;
   const world = new World(resources, builds);
   const expect = root.has('expect') ? root.get('expect').value : undefined;
-  return { name, resources, builds, jobs: names.jobNames, request, world, expect, versionAsWritten };
+  return {
+    name,
+    resources,
+    builds,
+    jobs: names.jobNames,
+    resourceNames: names.resourceNames,
+    request,
+    world,
+    expect,
+    versionAsWritten,
+  };
 }
 
 function versionNamed(name: string): Version {
@@ -141,7 +152,7 @@ class Names {
   readonly jobNames = new Map<JobId, string>();
   private readonly jobIds = new Map<unknown, JobId>();
   private readonly resourceIds = new Map<unknown, ResourceId>();
-  private readonly resourceNames = new Map<ResourceId, string>();
+  readonly resourceNames = new Map<ResourceId, string>();
 
   constructor(given: Node) {
     for (const row of given.list('jobs')) {

@@ -70,9 +70,9 @@ export async function writeBenchWorld(db: Db, scale: number): Promise<BenchWorld
        select k::bigint * 100 + j, j, k::bigint * 100 + j, (
          select jsonb_object_agg(r::text, jsonb_build_array(md5('a' || r || ':' || v) || md5('b' || r || ':' || v)))
          from (select case when j between 51 and 75 and n = 0 then ${RESOURCES} else 1 + (j + n) % ${RESOURCES - 1} end as r,
-                      greatest(1, 2 * (k - j % 5) + ${VERSIONS - 2 * BUILDS - 8} * $3) as v from generate_series(0, ${HELD - 1}) n) held)
+                      greatest(1, 2 * (k - j % 5) + $3) as v from generate_series(0, ${HELD - 1}) n) held)
        from generate_series(1, $2::int) k, generate_series(1, $1::int) j`,
-      [JOBS, builds, scale],
+      [JOBS, builds, versions - 2 * builds - 8],
     );
     // What the planned jobs themselves consumed, so that every and first occurrences have something to look at.
     await tx.query(

@@ -3,9 +3,16 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { describePlan } from '../../src/cli/commands/plan.js';
-import { readScenarios } from '../../src/planner/index.js';
+import {
+  describeVerdict,
+  explainInputs,
+  readScenarios,
+  runOn,
+  World,
+  type InputsExplanation,
+} from '../../src/planner/index.js';
 import { EffectiveSetCache } from '../../src/scheduling/effective-set-cache.js';
-import { planOnPostgres } from '../../src/scheduling/plan-on-postgres.js';
+import { askPostgres, planOnPostgres } from '../../src/scheduling/plan-on-postgres.js';
 import { planWorld } from '../support/compare-with-oracle.js';
 import { randomWorld } from '../support/random-worlds.js';
 import { StoredWorld } from '../support/stored-world.js';
@@ -45,6 +52,37 @@ describe('planning on PostgreSQL', () => {
       }
     }
   }, 120_000);
+});
+
+describe('explaining on PostgreSQL', () => {
+  it('says the same as in memory', async () => {
+    const told = ({ proofs, fixes }: InputsExplanation): unknown => ({
+      proofs: proofs.map(({ name, candidates, more }) => ({
+        name,
+        more,
+        candidates: candidates.map(({ version, verdict }) => `${JSON.stringify(version)} ${verdict.kind}`).sort(),
+      })),
+      fixes: fixes.map(({ changes, resolves }) => ({ changes: changes.map((change) => change.do), resolves })),
+    });
+    for (const world of fc.sample(randomWorld, WORLDS / 4)) {
+      const stored = await t.db.tx((tx) => StoredWorld.write(tx, world));
+      const explanation = await askPostgres(t.db, stored.request, explainInputs(stored.request));
+      const expected = told(runOn(new World(world.resources, world.builds), explainInputs(world.request)));
+      expect({ world, told: told(explanation) }).toEqual({ world, told: expected });
+    }
+  }, 120_000);
+
+  it('tells who disabled a version, when and why', async () => {
+    const [row] = rules.filter(({ name }) => name.startsWith('uses the next version for every'));
+    const [scenario] = readScenarios([row]);
+    const stored = await t.db.tx((tx) => StoredWorld.write(tx, scenario!));
+    const marked = `update disabled_versions set disabled_by = 'ann', disabled_at = '2026-03-04T05:06Z', reason = 'broken'`;
+    await t.db.query(marked);
+    const { proofs } = await askPostgres(t.db, stored.request, explainInputs(stored.request));
+    const disabled = proofs[0]!.candidates.find(({ verdict }) => verdict.kind === 'disabled')!;
+    const names = { job: String, resource: String, build: String, version: String };
+    expect(describeVerdict(disabled.verdict, names)).toBe('disabled by ann on 2026-03-04 05:06 UTC: broken');
+  });
 });
 
 describe('the cache of effective sets', () => {

@@ -69,7 +69,7 @@ const resource = fc.record({
   /** Check orders of the versions; 0: not in the history. */
   orders: fc.uniqueArray(fc.nat(VERSIONS - 1), { minLength: 0, maxLength: VERSIONS, size: 'max' }),
   disabled: fc.oneof(
-    { weight: 2, arbitrary: fc.constant([]) },
+    { weight: 2, arbitrary: fc.constant<number[]>([]) },
     { weight: 1, arbitrary: fc.array(fc.nat(VERSIONS - 1), { maxLength: 2 }) },
   ),
 });

@@ -18,7 +18,8 @@ interface World {
   readonly inputs: readonly { name: string; passed?: unknown; version?: unknown; resource?: string }[];
 }
 
-function world({ versions, builds = [], inputs }: World): object {
+/** The `given` of a scenario. */
+export function world({ versions, builds = [], inputs }: World): object {
   const pairs = (text = ''): object[] =>
     text.split(' ').flatMap((version) => (version === '' ? [] : [{ name: version[0], resource: version[0], version }]));
   return {
