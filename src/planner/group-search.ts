@@ -1,22 +1,17 @@
 import {
+  versionContains,
   type BuildId,
-  type BuildPage,
   type Digest,
-  type HistoryQuery,
   type JobId,
-  type NewestQuery,
-  type NewestVersions,
   type Pair,
   type PassedBuild,
-  type Place,
   type ResourceId,
   type Version,
   type VersionRow,
-  comparePlaces,
-  versionContains,
 } from '../model/index.js';
-import { BuildList, type Entry, compareEntries, stretchesFor } from './build-list.js';
-import { type Asking, ask } from './history.js';
+import { BuildList, compareEntries, type Entry } from './build-list.js';
+import { GroupKnowledge, Unknown, type LastUse } from './group-knowledge.js';
+import type { Asking } from './history.js';
 import type { Alternative } from './passed.js';
 import type { WorkBudget } from './types.js';
 
@@ -42,11 +37,6 @@ export interface GroupChoice {
 
 /** Builds of a list that are prepared together once its first one failed. */
 const LOOK_AHEAD = 16;
-/** Rows of versions that are read before the search begins, per resource. */
-const NEWEST_AT_ONCE = 24;
-
-/** Thrown when the budget of a group is spent. */
-export class WorkBudgetSpent extends Error {}
 
 /** What is decided so far. Never changed: every step makes a new one. */
 interface State {
@@ -55,7 +45,7 @@ interface State {
   readonly digests: readonly (Digest | undefined)[];
   readonly builds: ReadonlyMap<JobId, Entry>;
   /** Where `every` goes on, once an input asked for it and found something. */
-  readonly lastUse: ReadonlyMap<JobId, Place> | undefined;
+  readonly lastUse: LastUse | undefined;
 }
 
 /** The next choice: which job gives a build for which input. Several heads when the input may pass one job or another. */
@@ -79,24 +69,20 @@ interface Head {
  * versions of inputs with jobs yet to decide, so that is all the memory compares ({@link deadKey}).
  */
 export class GroupSearch {
-  private readonly lists = new Map<string, BuildList>();
-  private readonly rows = new Map<string, VersionRow | null>();
-  private readonly supports = new Map<string, boolean>();
-  private readonly lastUses = new Map<ResourceId, ReadonlyMap<JobId, Place> | undefined>();
+  private readonly knowledge: GroupKnowledge;
   private readonly dead = new Set<string>();
   private readonly numbers = new Map<Digest, number>();
   /** Some input may choose between ways. */
   private readonly hasWays: boolean;
   /** By job the inputs that may pass it, in order. */
   private readonly namers = new Map<JobId, number[]>();
-  private steps = 0;
-  private rounds = 0;
 
   constructor(
     private readonly plannedJob: JobId,
     private readonly inputs: readonly Wanted[],
-    private readonly budget: WorkBudget,
+    budget: WorkBudget,
   ) {
+    this.knowledge = new GroupKnowledge(budget);
     this.hasWays = inputs.some(({ alternatives }) => alternatives.length > 1);
     for (const [input, { alternatives }] of inputs.entries()) {
       for (const job of new Set(alternatives.flat())) this.namers.set(job, [...(this.namers.get(job) ?? []), input]);
@@ -111,7 +97,8 @@ export class GroupSearch {
       builds: new Map(),
       lastUse: undefined,
     };
-    yield* this.learnNewest();
+    const newest = this.inputs.flatMap(({ resourceId, forced }) => (forced === null ? [resourceId] : []));
+    yield* this.knowledge.learnNewest(newest);
     const end = yield* this.solve(start);
     return end && this.choiceOf(end);
   }
@@ -148,7 +135,7 @@ export class GroupSearch {
     const input = open[from];
     if (input === undefined) return yield* this.solve(state);
     for (const digest of this.offers(state, input, head.job)) {
-      this.spend(1);
+      this.knowledge.spend(1);
       const next = { ...state, digests: state.digests.with(input, digest) };
       const found = yield* this.tryVersions(next, open, head, from + 1);
       if (found !== undefined) return found;
@@ -189,11 +176,7 @@ export class GroupSearch {
 
   private listFor(state: State, input: number, job: JobId): BuildList {
     const last = this.inputs[input]?.isEvery ? state.lastUse?.get(job) : undefined;
-    const having = this.having(state, input, job);
-    const key = `${job}|${having.map(({ resourceId, digest }) => `${resourceId}:${digest}`).join()}|${last?.join('.') ?? ''}`;
-    let list = this.lists.get(key);
-    if (list === undefined) this.lists.set(key, (list = new BuildList(job, having, stretchesFor(last))));
-    return list;
+    return this.knowledge.listOf(job, this.having(state, input, job), last);
   }
 
   /** What a build of the job must hold: the versions of all inputs that pass the job and have one. */
@@ -218,12 +201,7 @@ export class GroupSearch {
     const input = this.inputs.findIndex((_, i) => this.isOpen(state, i));
     const wanted = this.inputs[input];
     if (!wanted?.isEvery) return state;
-    if (!this.lastUses.has(wanted.resourceId)) {
-      this.spend(1);
-      const pipes = yield* ask({ kind: 'lastUse', jobId: this.plannedJob, resourceId: wanted.resourceId });
-      this.lastUses.set(wanted.resourceId, pipes === null ? undefined : newestByJob(pipes));
-    }
-    return { ...state, lastUse: this.lastUses.get(wanted.resourceId) };
+    return { ...state, lastUse: yield* this.knowledge.lastUseOf(this.plannedJob, wanted.resourceId) };
   }
 
   private isOpen(state: State, input: number): boolean {
@@ -284,19 +262,20 @@ export class GroupSearch {
   private isUsable(state: State, input: number, digest: Digest): boolean {
     const { resourceId, pin, forced } = this.inputs[input] as Wanted;
     if (forced !== null && digest !== forced) return false;
-    const row = this.rows.get(`${resourceId}:${digest}`);
+    const row = this.knowledge.rowOf({ resourceId, digest });
     if (!row?.enabled || (pin !== null && !versionContains(row.version, pin))) return false;
     return (state.alternatives[input] ?? []).every((job) => {
       const build = state.builds.get(job)?.build;
       return build
         ? (build.versions[resourceId] ?? []).includes(digest)
-        : this.supports.get(`${job}:${resourceId}:${digest}`);
+        : this.knowledge.hasLetThrough(job, { resourceId, digest });
     });
   }
 
   private choiceOf(end: State): GroupChoice {
     const choices = this.inputs.map(({ resourceId }, input): Choice => {
-      const row = this.rows.get(`${resourceId}:${end.digests[input]}`);
+      const digest = end.digests[input];
+      const row = digest && this.knowledge.rowOf({ resourceId, digest });
       const builds = end.alternatives[input]?.map((job) => end.builds.get(job)?.build.id);
       if (!row || !builds) throw new Error('the search ended before every input had a version');
       return { row, passedBuildIds: builds.filter((id) => id !== undefined).sort((a, b) => a - b) };
@@ -316,7 +295,7 @@ export class GroupSearch {
       const rival = best === undefined ? undefined : decision.heads[best]?.list.entries[cursors[best] as number];
       if (rival === undefined || compareEntries(entry, rival) < 0) best = at;
     }
-    if (best !== undefined) this.spend(1);
+    if (best !== undefined) this.knowledge.spend(1);
     return best;
   }
 
@@ -324,11 +303,7 @@ export class GroupSearch {
   private *fill({ list }: Head, index: number, state: State): Asking<boolean> {
     while (list.entries.length <= index && !list.isComplete) {
       const others = index > 0 ? [] : this.otherLists(state, list);
-      const unread = others.filter((other) => other.isUnread);
-      const asked = [list, ...unread];
-      const queries = asked.flatMap((l) => l.nextPage(l !== list) ?? []);
-      const answers = yield* this.askAll(queries);
-      asked.forEach((l, i) => l.accept(answers[i] as BuildPage));
+      yield* this.knowledge.readOn([list, ...others.filter((other) => other.isUnread)], list);
       if (others.some((other) => other.entries.length === 0 && other.isComplete)) return false;
     }
     return list.entries.length > index;
@@ -345,43 +320,18 @@ export class GroupSearch {
     return lists;
   }
 
-  /** What is chosen is nearly always among the newest versions: asking for them at once saves asking build by build. */
-  private *learnNewest(): Asking<void> {
-    const wanted = new Set(this.inputs.flatMap(({ resourceId, forced }) => (forced === null ? [resourceId] : [])));
-    const queries = [...wanted].map((resourceId): NewestQuery => {
-      return { kind: 'newest', resourceId, limit: NEWEST_AT_ONCE, inFull: false };
-    });
-    const answers = yield* this.askAll(queries);
-    queries.forEach(({ resourceId }, i) => {
-      for (const row of (answers[i] as NewestVersions).rows) this.rows.set(`${resourceId}:${row.digest}`, row);
-    });
-  }
-
   /**
    * Makes known what {@link isUsable} needs for the build at `index`; as a list that needs a second build may need many,
    * also for the builds read with it.
    */
   private *learnAhead(state: State, input: number, head: Head, index: number): Asking<void> {
-    const versions = new Map<ResourceId, Set<Digest>>();
-    const passes = new Map<JobId, Map<string, Pair>>();
+    const unknown = new Unknown(this.knowledge);
     const open = this.undecidedInputs(state, input, head);
     for (const entry of head.list.entries.slice(index)) {
-      for (const i of open) this.collectUnknown(state, i, entry.build, versions, passes);
-      if (entry === head.list.entries[index] && versions.size === 0 && passes.size === 0) return;
+      for (const i of open) this.collectUnknown(state, i, entry.build, unknown);
+      if (entry === head.list.entries[index] && unknown.isEmpty) return;
     }
-    yield* this.learnAll(versions, passes);
-  }
-
-  private *learnAll(
-    versions: ReadonlyMap<ResourceId, ReadonlySet<Digest>>,
-    passes: ReadonlyMap<JobId, ReadonlyMap<string, Pair>>,
-  ): Asking<void> {
-    if (versions.size === 0 && passes.size === 0) return;
-    const queries: HistoryQuery[] = [];
-    for (const [resourceId, digests] of versions) queries.push({ kind: 'versions', resourceId, digests: [...digests] });
-    for (const [jobId, pairs] of passes) queries.push({ kind: 'passed', jobId, versions: [...pairs.values()] });
-    const answers = yield* this.askAll(queries);
-    queries.forEach((query, i) => this.learn(query, answers[i]));
+    yield* this.knowledge.learn(unknown);
   }
 
   /**
@@ -395,23 +345,21 @@ export class GroupSearch {
       const after = this.withFirstVersions(state, input, head, from + i);
       return after === undefined ? [] : [{ state: after, lists: this.otherLists(after, head.list) }];
     });
-    this.spend(next.reduce((sum, { lists }) => sum + lists.length, entries.length));
+    this.knowledge.spend(next.reduce((sum, { lists }) => sum + lists.length, entries.length));
     const lists = [...new Set(next.flatMap((each) => each.lists.filter((list) => list.isUnread)))];
     if (lists.length === 0) return;
-    const pages = yield* this.askAll(lists.flatMap((list) => list.nextPage(true) ?? []));
-    lists.forEach((list, i) => list.accept(pages[i] as BuildPage));
-    const versions = new Map<ResourceId, Set<Digest>>();
-    const passes = new Map<JobId, Map<string, Pair>>();
+    yield* this.knowledge.readOn(lists);
+    const unknown = new Unknown(this.knowledge);
     for (const each of next) {
       for (const list of each.lists) {
         const entry = list.entries[0];
         if (entry === undefined) continue;
         for (const i of this.namers.get(list.jobId) ?? []) {
-          if (each.state.digests[i] === undefined) this.collectUnknown(each.state, i, entry.build, versions, passes);
+          if (each.state.digests[i] === undefined) this.collectUnknown(each.state, i, entry.build, unknown);
         }
       }
     }
-    yield* this.learnAll(versions, passes);
+    yield* this.knowledge.learn(unknown);
   }
 
   /** The state after the entry was chosen, with the first version it offers to each input; undefined if it offers none. */
@@ -425,56 +373,11 @@ export class GroupSearch {
     return next;
   }
 
-  private collectUnknown(
-    state: State,
-    input: number,
-    build: PassedBuild,
-    versions: Map<ResourceId, Set<Digest>>,
-    passes: Map<JobId, Map<string, Pair>>,
-  ): void {
+  private collectUnknown(state: State, input: number, build: PassedBuild, unknown: Unknown): void {
     const { resourceId, forced } = this.inputs[input] as Wanted;
+    const open = (state.alternatives[input] ?? []).filter((job) => !state.builds.has(job));
     for (const digest of build.versions[resourceId] ?? []) {
-      if (forced !== null && digest !== forced) continue;
-      if (!this.rows.has(`${resourceId}:${digest}`))
-        versions.set(resourceId, (versions.get(resourceId) ?? new Set()).add(digest));
-      for (const job of state.alternatives[input] ?? []) {
-        if (state.builds.has(job) || this.supports.has(`${job}:${resourceId}:${digest}`)) continue;
-        passes.set(
-          job,
-          (passes.get(job) ?? new Map<string, Pair>()).set(`${resourceId}:${digest}`, { resourceId, digest }),
-        );
-      }
+      if (forced === null || digest === forced) unknown.add({ resourceId, digest }, open);
     }
   }
-
-  private learn(query: HistoryQuery, answer: unknown): void {
-    if (query.kind === 'versions') {
-      for (const digest of query.digests) this.rows.set(`${query.resourceId}:${digest}`, null);
-      for (const row of answer as readonly VersionRow[]) this.rows.set(`${query.resourceId}:${row.digest}`, row);
-    } else if (query.kind === 'passed') {
-      query.versions.forEach(({ resourceId, digest }, i) => {
-        this.supports.set(`${query.jobId}:${resourceId}:${digest}`, (answer as readonly boolean[])[i] === true);
-      });
-    }
-  }
-
-  private *askAll(queries: readonly HistoryQuery[]): Asking<readonly unknown[]> {
-    this.spend(queries.length);
-    if (++this.rounds > this.budget.rounds) throw new WorkBudgetSpent();
-    return yield queries;
-  }
-
-  private spend(steps: number): void {
-    this.steps += steps;
-    if (this.steps > this.budget.steps) throw new WorkBudgetSpent();
-  }
-}
-
-function newestByJob(pipes: readonly { readonly jobId: JobId; readonly place: Place }[]): ReadonlyMap<JobId, Place> {
-  const newest = new Map<JobId, Place>();
-  for (const { jobId, place } of pipes) {
-    const known = newest.get(jobId);
-    if (known === undefined || comparePlaces(known, place) < 0) newest.set(jobId, place);
-  }
-  return newest;
 }

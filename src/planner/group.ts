@@ -1,5 +1,6 @@
 import { type Finding, pinnedNotFound } from './free-input.js';
-import { GroupSearch, type Wanted, WorkBudgetSpent } from './group-search.js';
+import { WorkBudgetSpent } from './group-knowledge.js';
+import { GroupSearch, type Wanted } from './group-search.js';
 import { type Asking, ask, together } from './history.js';
 import { type Alternative, groupBySharedJobs } from './passed.js';
 import type { InputRequest, JobRequest, WorkBudget } from './types.js';

@@ -30,16 +30,6 @@ interface Figures {
   readonly p50: number;
   readonly p99: number;
 }
-async function measure(times: number, work: () => unknown): Promise<Figures> {
-  const samples: number[] = [];
-  for (let i = 0; i < times; i++) {
-    const start = performance.now();
-    await work();
-    samples.push(performance.now() - start);
-  }
-  samples.sort((a, b) => a - b);
-  return { p50: samples[Math.floor(times * 0.5)]!, p99: samples[Math.floor(times * 0.99)]! };
-}
 /** CPU time of work that does not wait, in milliseconds: other programs on the machine do not change it. */
 function cpuMs(work: () => unknown): number {
   const before = process.cpuUsage();
@@ -48,6 +38,7 @@ function cpuMs(work: () => unknown): number {
   return (user + system) / 1000;
 }
 function measureCpu(times: number, work: () => unknown): Figures {
+  for (let i = 0; i < 500; i++) work(); // let the compiler finish
   const samples = Array.from({ length: times }, () => cpuMs(work)).sort((a, b) => a - b);
   return { p50: samples[Math.floor(times * 0.5)]!, p99: samples[Math.floor(times * 0.99)]! };
 }
@@ -68,41 +59,78 @@ function counted(db: Queryable): Queryable & { count: number } {
   return counter;
 }
 
-async function onPostgres(db: Db, world: BenchWorld): Promise<Record<string, number>> {
-  const figures: Record<string, number> = {};
-  const cache = new EffectiveSetCache(CACHE_BYTES);
-  for (const [name, request] of [
-    ['17 inputs', world.wide],
-    ['25 passed', world.deep],
-  ] as const) {
-    const plan = await planOnPostgres(db, request);
-    if (!plan.resolved) throw new Error(`${name}: ${JSON.stringify(plan)}`);
-    const counter = counted(db);
-    const cold = await measure(60, () =>
-      planOnPostgres(counter, request, { cache: new EffectiveSetCache(CACHE_BYTES) }),
-    );
-    show(`×${world.scale} PostgreSQL, ${name}, cold`, cold, `${counter.count / 60} queries`);
-    await planOnPostgres(db, request, { cache });
-    counter.count = 0;
-    const warm = await measure(200, () => planOnPostgres(counter, request, { cache }));
-    show(`×${world.scale} PostgreSQL, ${name}, cache kept`, warm, `${counter.count / 200} queries`);
-    figures[`${name}, cold`] = cold.p50;
-    figures[`${name}, cache kept`] = warm.p50;
+/** One world in a database of its own. */
+interface Stand {
+  readonly world: BenchWorld;
+  readonly db: Db;
+  readonly counter: ReturnType<typeof counted>;
+  readonly cache: EffectiveSetCache;
+}
+
+/**
+ * Measures the same on every stand in turn, again and again, so that whatever else the machine does troubles all of them
+ * alike and the ratios hold.
+ */
+async function compare(
+  what: string,
+  times: number,
+  stands: readonly Stand[],
+  work: (stand: Stand) => Promise<unknown>,
+): Promise<void> {
+  const samples = stands.map((): number[] => []);
+  for (const stand of stands) await work(stand);
+  const queriesBefore = stands.map(({ counter }) => counter.count);
+  for (let i = 0; i < times; i++) {
+    for (const [n, stand] of stands.entries()) {
+      const start = performance.now();
+      await work(stand);
+      samples[n]!.push(performance.now() - start);
+    }
   }
-  const hopeless = await measure(20, () => planOnPostgres(db, world.hopeless, { cache }));
-  show(`×${world.scale} PostgreSQL, no set exists`, hopeless);
-  figures['no set exists'] = hopeless.p50;
-  const thousand = Array.from({ length: 1000 }, (_, i) => world.all[i % world.all.length] as JobRequest);
-  const start = performance.now();
-  await Promise.all(
-    Array.from({ length: 4 }, async (_, lane) => {
-      for (let i = lane; i < thousand.length; i += 4) await planOnPostgres(db, thousand[i]!, { cache });
-    }),
+  const figures = samples.map((taken): Figures => {
+    taken.sort((a, b) => a - b);
+    return { p50: taken[Math.floor(times * 0.5)]!, p99: taken[Math.floor(times * 0.99)]! };
+  });
+  figures.forEach((each, n) => {
+    const { world, counter } = stands[n]!;
+    const queries = ((counter.count - queriesBefore[n]!) / times).toFixed(0);
+    show(
+      `×${world.scale} PostgreSQL, ${what}`,
+      each,
+      `${queries} queries, ${(each.p50 / figures[0]!.p50).toFixed(2)} of ×${stands[0]!.world.scale}`,
+    );
+  });
+}
+
+async function onPostgres(stands: readonly Stand[]): Promise<void> {
+  for (const { db, world } of stands) {
+    for (const request of [world.wide, world.deep]) {
+      const plan = await planOnPostgres(db, request);
+      if (!plan.resolved) throw new Error(JSON.stringify(plan));
+    }
+  }
+  for (const name of ['wide', 'deep'] as const) {
+    const called = { wide: '17 inputs', deep: '25 passed' }[name];
+    await compare(`${called}, cold`, 100, stands, ({ counter, world }) =>
+      planOnPostgres(counter, world[name], { cache: new EffectiveSetCache(CACHE_BYTES) }),
+    );
+    await compare(`${called}, cache kept`, 200, stands, ({ counter, world, cache }) =>
+      planOnPostgres(counter, world[name], { cache }),
+    );
+  }
+  await compare('no set exists', 5, stands, ({ counter, world, cache }) =>
+    planOnPostgres(counter, world.hopeless, { cache }),
   );
-  figures['1,000 jobs'] = performance.now() - start;
-  line(`×${world.scale} PostgreSQL, 1,000 jobs planned, 4 at a time`, ms(figures['1,000 jobs']));
-  line(`×${world.scale} cache`, `${(cache.sizeBytes / 1e6).toFixed(1)} MB of ${CACHE_BYTES / 1e6} MB`);
-  return figures;
+  await compare('1,000 jobs planned, 4 at a time', 3, stands, ({ counter, world, cache }) =>
+    Promise.all(
+      Array.from({ length: 4 }, async (_, lane) => {
+        for (let i = lane; i < 1000; i += 4) await planOnPostgres(counter, world.all[i % world.all.length]!, { cache });
+      }),
+    ),
+  );
+  for (const { world, cache } of stands) {
+    line(`×${world.scale} cache`, `${(cache.sizeBytes / 1e6).toFixed(1)} MB of ${(CACHE_BYTES / 1e6).toFixed(0)} MB`);
+  }
 }
 
 async function inMemory(db: Db, world: BenchWorld): Promise<void> {
@@ -122,10 +150,10 @@ async function inMemory(db: Db, world: BenchWorld): Promise<void> {
       measureCpu(2000, () => runOn(memory, planInputs(request))),
     );
   }
-  const thousand = measureCpu(5, () => {
-    for (let i = 0; i < 1000; i++) runOn(memory, planInputs(world.all[i % world.all.length] as JobRequest));
+  const thousand = cpuMs(() => {
+    for (let i = 0; i < 1000; i++) runOn(memory, planInputs(world.all[i % world.all.length]!));
   });
-  line('×1 in memory, 1,000 jobs planned, CPU time', ms(thousand.p50));
+  line('×1 in memory, 1,000 jobs planned, CPU time', ms(thousand));
 }
 
 /** Worlds made to be hard: every pair of inputs shares a job whose builds hold random pairs of versions. */
@@ -218,7 +246,7 @@ async function main(): Promise<void> {
   chmodSync(base, 0o711); // as root, PostgreSQL runs as another user
   const postgres = await startEmbeddedPostgres(base, { isForTests: true });
   try {
-    const all: { scale: number; figures: Record<string, number> }[] = [];
+    const stands: Stand[] = [];
     for (const scale of SCALES) {
       const client = new pg.Client({ connectionString: postgres.url });
       await client.connect();
@@ -229,23 +257,13 @@ async function main(): Promise<void> {
       const db = await Db.connect(url, { extra: { statement_timeout: 0 } });
       const start = performance.now();
       const world = await writeBenchWorld(db, scale);
-      line(
-        `×${scale} written: ${54 * scale},000 versions, ${120 * scale},000 outputs`,
-        `${((performance.now() - start) / 1000).toFixed(0)} s`,
-      );
+      const seconds = ((performance.now() - start) / 1000).toFixed(0);
+      line(`×${scale} written: ${54 * scale},000 versions, ${120 * scale},000 outputs`, `${seconds} s`);
       if (scale === 1) await inMemory(db, world);
-      all.push({ scale, figures: await onPostgres(db, world) });
-      await db.close();
+      stands.push({ world, db, counter: counted(db), cache: new EffectiveSetCache(CACHE_BYTES) });
     }
-    const [first, ...others] = all;
-    for (const { scale, figures } of others) {
-      for (const [what, value] of Object.entries(figures)) {
-        line(
-          `×${scale} against ×${first!.scale}: ${what}`,
-          `${(value / first!.figures[what]!).toFixed(2)} times the time`,
-        );
-      }
-    }
+    await onPostgres(stands);
+    for (const { db } of stands) await db.close();
     line('memory of this process', `${(process.memoryUsage().rss / 1e6).toFixed(0)} MB resident`);
   } finally {
     await postgres.stop();

@@ -10,6 +10,7 @@ import path from 'node:path';
 const FREE = 'src/planner/free-input.ts';
 const GROUP = 'src/planner/group.ts';
 const SEARCH = 'src/planner/group-search.ts';
+const KNOWLEDGE = 'src/planner/group-knowledge.ts';
 const LIST = 'src/planner/build-list.ts';
 const PASSED = 'src/planner/passed.ts';
 const PLAN = 'src/planner/plan-inputs.ts';
@@ -41,9 +42,9 @@ const MUTATIONS = [
   ['the highest job goes first', SEARCH, "      return open[0];", "      return open.at(-1);"],
   ['every does not wait for the job that knows where to go on', SEARCH, 'return known ?? open[0];', 'return open[0];'],
   ['every starts from the beginning', SEARCH, "this.inputs[input]?.isEvery ? state.lastUse?.get(job) : undefined", 'undefined'],
-  ['the last use is forgotten when the first input has none', SEARCH, 'if (state.lastUse !== undefined) return state;', 'if (this.lastUses.size > 0) return { ...state, lastUse: [...this.lastUses.values()][0] };'],
+  ['the last use is forgotten when the first input has none', SEARCH, 'wanted.resourceId) };', 'wanted.resourceId) ?? new Map() };'],
   ['the last use comes from the newest input', SEARCH, 'if (state.lastUse !== undefined) return state;', ''],
-  ['of several pipes the oldest counts', SEARCH, 'comparePlaces(known, place) < 0', 'comparePlaces(known, place) > 0'],
+  ['of several pipes the oldest counts', KNOWLEDGE, 'comparePlaces(known, place) < 0', 'comparePlaces(known, place) > 0'],
   ['has-next in every group', SEARCH, '.some(({ rank }) => rank === 0)', '.some(({ rank }) => rank < 2)'],
   ['no has-next in groups', SEARCH, '.some(({ rank }) => rank === 0)', '.some(({ rank }) => rank > 2)'],
   ['only the last build vouches', SEARCH, 'end.alternatives[input]?.map(', 'end.alternatives[input]?.slice(-1).map('],
