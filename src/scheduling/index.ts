@@ -1,3 +1,4 @@
+export * from './explain-job.js';
 export * from './jobs.service.js';
 export type { PlanInputs } from './round.js';
 export * from './scheduling.loop.js';

@@ -12,6 +12,7 @@ import {
   type InputsExplanation,
 } from '../../src/planner/index.js';
 import { EffectiveSetCache } from '../../src/scheduling/effective-set-cache.js';
+import { explainRequest } from '../../src/scheduling/explain-job.js';
 import { askPostgres, planOnPostgres } from '../../src/scheduling/plan-on-postgres.js';
 import { planWorld } from '../support/compare-with-oracle.js';
 import { randomWorld } from '../support/random-worlds.js';
@@ -71,6 +72,18 @@ describe('explaining on PostgreSQL', () => {
       expect({ world, told: told(explanation) }).toEqual({ world, told: expected });
     }
   }, 120_000);
+
+  it('names jobs, builds and versions, and what would help', async () => {
+    const [row] = rules.filter(({ name }) => name.startsWith('takes all versions that name a job from one build'));
+    const [scenario] = readScenarios([row]);
+    const stored = await t.db.tx((tx) => StoredWorld.write(tx, scenario!));
+    const { inputs, fixes } = await explainRequest(t.db, stored.request);
+    expect(inputs.map(({ candidates }) => candidates.map(({ text }) => text))).toEqual([
+      ['passed j1 in j1 #b1, which holds no usable version for input y'],
+      ['passed j1 in j1 #b2, which holds no usable version for input x'],
+    ]);
+    expect(fixes.map(({ text }) => text)).toEqual(['job j1 must pass on r1 x1 and r2 y1']);
+  });
 
   it('tells who disabled a version, when and why', async () => {
     const [row] = rules.filter(({ name }) => name.startsWith('uses the next version for every'));

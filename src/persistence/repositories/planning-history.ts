@@ -5,6 +5,8 @@ import {
   type EveryStep,
   type HistoryAnswer,
   type HistoryQuery,
+  type BuildId,
+  type ResourceId,
 } from '../../model/index.js';
 import type { Queryable } from '../db.js';
 
@@ -220,4 +222,30 @@ export async function readNewEffectiveSets(
      from unnest($1::bigint[], $2::bigint[]) as k(job_id, seq)`,
     [known.map(({ jobId }) => jobId), known.map(({ seq }) => seq), newest],
   );
+}
+
+/** What people call the things of an explanation: `job`, `resource`, `job #7`. Things that are gone have no name. */
+export interface PlanningNames {
+  readonly jobs: ReadonlyMap<JobId, string>;
+  readonly resources: ReadonlyMap<ResourceId, string>;
+  readonly builds: ReadonlyMap<BuildId, string>;
+}
+
+export async function readPlanningNames(
+  db: Queryable,
+  ids: {
+    readonly jobs: readonly JobId[];
+    readonly resources: readonly ResourceId[];
+    readonly builds: readonly BuildId[];
+  },
+): Promise<PlanningNames> {
+  const rows = await db.query<{ kind: keyof PlanningNames; id: number; name: string }>(
+    `select 'jobs' as kind, id, name from jobs where id = any($1::bigint[])
+     union all select 'resources', id, name from resources where id = any($2::bigint[])
+     union all select 'builds', b.id, j.name || ' #' || b.name from builds b join jobs j on j.id = b.job_id where b.id = any($3::bigint[])`,
+    [ids.jobs, ids.resources, ids.builds],
+  );
+  const named = <Id extends number>(kind: keyof PlanningNames): ReadonlyMap<Id, string> =>
+    new Map(rows.filter((row) => row.kind === kind).map(({ id, name }) => [id as Id, name]));
+  return { jobs: named('jobs'), resources: named('resources'), builds: named('builds') };
 }
