@@ -26,12 +26,12 @@ export class ScenarioError extends Error {}
  * @throws {@link ScenarioError}
  */
 export function readScenarios(json: unknown): readonly Scenario[] {
-  return (Array.isArray(json) ? json : [json]).map((item: unknown, i) =>
-    readScenario(new Node(item, `scenario ${i + 1}`)),
-  );
+  return (Array.isArray(json) ? json : [json]).map((item: unknown, i) => readScenario(item, `scenario ${i + 1}`));
 }
 
-function readScenario(root: Node): Scenario {
+/** Reads one scenario; `where` is what it is called in errors. @throws {@link ScenarioError} */
+export function readScenario(json: unknown, where: string): Scenario {
+  const root = new Node(json, where);
   const given = root.has('given') ? root.get('given') : root;
   const name = root.has('name') ? root.get('name').name() : root.where;
   const names = new Names(given);

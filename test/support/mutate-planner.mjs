@@ -89,6 +89,7 @@ function prepareCopy() {
     cpSync(path.join(root, 'test/support', file), path.join(copy, 'test/support', file));
   }
   cpSync(path.join(root, 'src/cli/commands/plan.ts'), path.join(copy, 'src/cli/commands/plan.ts'));
+  cpSync(path.join(root, 'src/cli/io.ts'), path.join(copy, 'src/cli/io.ts'));
   symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
   const { jest, type } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   const { globalSetup, globalTeardown, ...config } = jest;

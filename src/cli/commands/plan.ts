@@ -6,7 +6,7 @@ import {
   explainInputs,
   isResolved,
   planInputs,
-  readScenarios,
+  readScenario,
   runOn,
   ScenarioError,
   type InputPlan,
@@ -27,22 +27,35 @@ export function planCommand(): Command {
       '--explain',
       'also say why: per input the newest versions with the rule that removed each, and what would help',
     )
-    .action(({ scenarios, explain }: { scenarios: string; explain?: boolean }) => {
-      for (const scenario of readFile(scenarios)) {
+    .action(({ scenarios: file, explain }: { scenarios: string; explain?: boolean }) => {
+      const items = readJson(file);
+      const problems = items.flatMap((item, i) => {
+        const where = `scenario ${i + 1}`;
+        const scenario = orProblem(() => readScenario(item, where));
+        if (scenario instanceof ScenarioError) return [scenario.message];
         const line = { ...planLine(scenario), ...(explain ? { explain: explanationOf(scenario) } : {}) };
         process.stdout.write(`${JSON.stringify(line)}\n`);
-      }
+        return [];
+      });
+      if (problems.length > 0) throw new CliError(`${file}: not all could be read\n${problems.join('\n')}`);
     });
 }
 
-function readFile(file: string): readonly Scenario[] {
+function readJson(file: string): readonly unknown[] {
   try {
-    return readScenarios(JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8')));
+    const json: unknown = JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8'));
+    return Array.isArray(json) ? json : [json];
   } catch (error) {
-    const isExpected =
-      error instanceof ScenarioError || error instanceof SyntaxError || (error as { code?: string }).code;
-    if (!isExpected) throw error;
-    throw new CliError(`cannot read the scenarios in ${file}: ${(error as Error).message}`);
+    throw new CliError(`cannot read ${file}: ${(error as Error).message}`);
+  }
+}
+
+function orProblem<Result>(read: () => Result): Result | ScenarioError {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ScenarioError) return error;
+    throw error;
   }
 }
 
