@@ -56,6 +56,8 @@ export class NotificationListener {
     client.on('end', () => this.lost(client, new Error('connection ended')));
     await client.connect();
     for (const channel of CHANNELS) await client.query(`listen weir_${channel}`);
+    // Stopped while it was connecting again.
+    if (this.stopped) return client.end();
     this.client = client;
   }
 

@@ -583,10 +583,10 @@ describe('a server that stops', () => {
 describe('a database that is away', () => {
   it('is answered with 503 and a clear word, and all is well again by itself', async () => {
     const own = await ApiServer.start();
+    const [, admin, name] = /^(.*\/)([^/]+)$/.exec(own.database.url)!;
+    const client = new pg.Client({ connectionString: `${admin}postgres` });
+    await client.connect();
     try {
-      const [, admin, name] = /^(.*\/)([^/]+)$/.exec(own.database.url)!;
-      const client = new pg.Client({ connectionString: `${admin}postgres` });
-      await client.connect();
       await client.query(`alter database ${name} with allow_connections false`);
       await client.query(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1`, [name]);
       const answer = await own.fetch('GET', '/api/v1/teams');
@@ -601,9 +601,9 @@ describe('a database that is away', () => {
         { status: 'failing', database: { status: 'unhealthy' } },
       ]);
       await client.query(`alter database ${name} with allow_connections true`);
-      await client.end();
       await eventually('recovery', async () => (await own.fetch('GET', '/api/v1/teams')).ok);
     } finally {
+      await client.end();
       await own.stop();
     }
   });
