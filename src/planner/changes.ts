@@ -7,6 +7,7 @@ import {
   type HistoryAnswer,
   type HistoryQuery,
   type JobId,
+  type NewestVersions,
   type Pair,
   type PassedBuild,
   type Place,
@@ -105,6 +106,10 @@ function withVersion(row: VersionRow, query: HistoryQuery, answer: HistoryAnswer
   if (query.kind === 'latest') return newer(answer as VersionRow | null);
   if (query.kind === 'pinned' || query.kind === 'versions') {
     return (answer as readonly VersionRow[]).map((other) => (other.digest === row.digest ? row : other));
+  }
+  if (query.kind === 'newest') {
+    const { total, rows } = answer as NewestVersions;
+    return { total, rows: rows.map((other) => (other.digest === row.digest ? row : other)) };
   }
   if (query.kind !== 'every') return answer;
   const step = answer as EveryStep;

@@ -60,6 +60,13 @@ export class World implements History {
     this.buildsById = new Map(builds.map((build) => [build.id, build]));
   }
 
+  /** Makes all indexes now, so that no plan is charged for them. */
+  prepare(): this {
+    for (const id of this.resources.keys()) this.history(id);
+    for (const { jobId } of this.buildsById.values()) this.job(jobId);
+    return this;
+  }
+
   answer(query: HistoryQuery): HistoryAnswer {
     switch (query.kind) {
       case 'latest':

@@ -36,7 +36,7 @@ const MUTATIONS = [
   ['a partial pin is not compared', SEARCH, 'pin !== null && !versionContains(row.version, pin)', 'pin !== null && false'],
   ['only the first version of a build counts', SEARCH, 'return [...new Set(held)].filter(', 'return held.slice(0, 1).filter('],
   ['the last version of a build is preferred', SEARCH, 'return [...new Set(held)].filter(', 'return [...new Set(held)].reverse().filter('],
-  ['inputs are chosen without asking what other inputs of the job took', SEARCH, 'if (jobs?.includes(job) && digest !== null)', 'if (jobs?.includes(job) && digest !== null && other === input)'],
+  ['inputs are chosen without asking what other inputs of the job took', SEARCH, '!(other === input || state.alternatives[other]?.includes(job))', 'other !== input'],
   ['an input takes no version from a build chosen for another', SEARCH, '(i === input || state.alternatives[i]?.includes(head.job))', 'i === input'],
   ['builds need not hold the version together', SEARCH, '? (build.versions[resourceId] ?? []).includes(digest)', '? true'],
   ['the highest job goes first', SEARCH, "      return open[0];", "      return open.at(-1);"],

@@ -61,8 +61,9 @@ function orProblem<Result>(read: () => Result): Result | ScenarioError {
 
 /** The line that is printed for one scenario. */
 export function planLine(scenario: Scenario): object {
+  const world = scenario.world.prepare();
   const start = performance.now();
-  const plan = runOn(scenario.world, planInputs(scenario.request));
+  const plan = runOn(world, planInputs(scenario.request));
   const planMs = Math.round((performance.now() - start) * 1000) / 1000;
   return { name: scenario.name, ...describePlan(plan, scenario), planMs };
 }

@@ -101,6 +101,12 @@ const SITUATIONS: readonly Situation[] = [
     fixes: ['enable x1 of x'],
   },
   {
+    name: 'the only version that passed is disabled',
+    given: world({ versions: { x: 'x1 x2! x3' }, builds: ['1 a: | x2'], inputs: [{ name: 'x', passed: ['a'] }] }),
+    verdicts: { x: ['x3: has not passed a', 'x2: disabled', 'x1: has not passed a'] },
+    fixes: ['enable x2 of x', 'job a must pass on x x3'],
+  },
+  {
     name: 'nothing has passed a job yet',
     given: world({ versions: { x: 'x1' }, builds: ['1 a✗: | x1'], inputs: [{ name: 'x', passed: ['a'] }] }),
     verdicts: { x: ['x1: has not passed a'] },
