@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { git } from '../../resource-types/git/index.js';
 import { mock } from '../../resource-types/mock/index.js';
+import { registryImage } from '../../resource-types/registry-image/index.js';
 import { time } from '../../resource-types/time/index.js';
 import { didYouMean } from '../model/index.js';
 import { NotFoundError } from '../platform/index.js';
@@ -10,7 +11,7 @@ import type { ResourceType } from './contract.js';
 @Injectable()
 export class ResourceTypeRegistry {
   private readonly types: ReadonlyMap<string, ResourceType> = new Map(
-    [git, mock, time].map((type) => [type.name, type as ResourceType]),
+    [git, mock, registryImage, time].map((type) => [type.name, type as ResourceType]),
   );
 
   /** In alphabetical order. */
