@@ -1,5 +1,10 @@
 import { comparePlaces, type JobId, type Pair, type Place } from '../model/index.js';
-import { readNewEffectiveSets, type NewEffectiveSets, type Queryable } from '../persistence/index.js';
+import {
+  readNewEffectiveSets,
+  type KnownEffectiveSets,
+  type NewEffectiveSets,
+  type Queryable,
+} from '../persistence/index.js';
 
 /** A build on the newest stretch of its job's history. */
 type CachedBuild = NewEffectiveSets['builds'][number];
@@ -25,15 +30,14 @@ export class JobWindow {
 
   constructor(
     readonly builds: readonly CachedBuild[],
-    /** Nothing is older than the oldest build here. */
-    readonly isComplete: boolean,
+    /** Where the window begins: what stands before may exist and is not here. undefined: nothing stands before. */
+    readonly start: Place | undefined,
     /** Everything up to here is known. */
     readonly seq: number,
   ) {}
 
-  /** Where the window begins; what stands before may exist and is not here. */
-  get start(): Place | undefined {
-    return this.isComplete ? undefined : this.builds[0]?.place;
+  get isComplete(): boolean {
+    return this.start === undefined;
   }
 
   holds(pair: Pair): boolean {
@@ -57,7 +61,7 @@ export class JobWindow {
     if (seq >= this.seq) return this;
     return new JobWindow(
       this.builds.filter((build) => build.seq <= seq),
-      this.isComplete,
+      this.start,
       seq,
     );
   }
@@ -70,10 +74,10 @@ export class JobWindow {
       (build) => !known.has(build.id) && (!start || comparePlaces(build.place, start) > 0),
     );
     const seq = Math.max(this.seq, news.seq);
-    if (fresh.length === 0) return seq === this.seq ? this : new JobWindow(this.builds, this.isComplete, seq);
+    if (fresh.length === 0) return seq === this.seq ? this : new JobWindow(this.builds, start, seq);
     const builds = [...this.builds, ...fresh].sort((a, b) => comparePlaces(a.place, b.place));
     const kept = builds.slice(-largest);
-    return new JobWindow(kept, this.isComplete && kept.length === builds.length, seq);
+    return new JobWindow(kept, kept.length === builds.length ? start : kept[0]?.place, seq);
   }
 
   private index(): ReadonlyMap<string, CachedBuild[]> {
@@ -115,11 +119,11 @@ export class EffectiveSetCache {
   async windowsOf(db: Queryable, jobIds: readonly JobId[]): Promise<ReadonlyMap<JobId, JobWindow>> {
     const known = new Map(jobIds.map((jobId) => [jobId, this.windows.get(jobId)]));
     const asked = jobIds.map((jobId) => ({ jobId, seq: known.get(jobId)?.seq ?? null }));
-    const news = await readNewEffectiveSets(db, asked, this.sizes.first);
+    const news = await this.read(db, asked);
     return new Map(
       news.map((of): [JobId, JobWindow] => {
         // Another plan may have moved or dropped the window meanwhile; what came back continues the one that was known.
-        const before = known.get(of.jobId);
+        const before = of.isAnew ? undefined : known.get(of.jobId);
         const window = before
           ? (this.windows.get(of.jobId) ?? before).extendedBy(of, this.sizes.largest)
           : newWindow(of, this.sizes.first);
@@ -127,6 +131,24 @@ export class EffectiveSetCache {
         return [of.jobId, window.asOf(of.seq)];
       }),
     );
+  }
+
+  /** What is new; of a job with more news than a window holds, the newest builds as if nothing were known. */
+  private async read(
+    db: Queryable,
+    asked: readonly KnownEffectiveSets[],
+  ): Promise<readonly (NewEffectiveSets & { readonly isAnew: boolean })[]> {
+    const { first, largest } = this.sizes;
+    const limits = { newest: first, later: largest + 1 };
+    const news = await readNewEffectiveSets(db, asked, limits);
+    const missed = news.filter(({ builds }) => builds.length > largest);
+    const anew = await readNewEffectiveSets(
+      db,
+      missed.map(({ jobId }) => ({ jobId, seq: null })),
+      limits,
+    );
+    const kept = news.filter((of) => !missed.includes(of)).map((of) => ({ ...of, isAnew: false }));
+    return [...kept, ...anew.map((of) => ({ ...of, isAnew: true }))];
   }
 
   private keep(jobId: JobId, window: JobWindow): void {
@@ -147,7 +169,7 @@ export class EffectiveSetCache {
 
 function newWindow(news: NewEffectiveSets, askedFor: number): JobWindow {
   const builds = [...news.builds].sort((a, b) => comparePlaces(a.place, b.place));
-  return new JobWindow(builds, builds.length < askedFor, news.seq);
+  return new JobWindow(builds, builds.length < askedFor ? undefined : builds[0]?.place, news.seq);
 }
 
 function key({ resourceId, digest }: Pair): string {

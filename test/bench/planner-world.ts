@@ -79,8 +79,8 @@ export async function writeBenchWorld(db: Db, scale: number): Promise<BenchWorld
       `insert into build_inputs (build_id, job_id, name, ordinal, resource_id, digest, version, first_occurrence)
        select k::bigint * 100 + j, j, 'in-' || r, r, r, md5('a' || r || ':' || v) || md5('b' || r || ':' || v), '{}', true
        from generate_series(1, $1::int) k, generate_series(76, 80) j, generate_series(1, 17) n,
-         lateral (select 51 + n as r, greatest(1, 2 * k - 20) as v) used`,
-      [builds],
+         lateral (select 51 + n as r, greatest(1, 2 * k - 20 + $2) as v) used`,
+      [builds, versions - 2 * builds - 8],
     );
     for (const { indexdef } of dropped) await tx.query(indexdef);
   });

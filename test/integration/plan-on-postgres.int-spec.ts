@@ -112,6 +112,26 @@ describe('the cache of effective sets', () => {
     }
   }, 120_000);
 
+  it('catches up with more news than it keeps', async () => {
+    const cache = new EffectiveSetCache(PLENTY, SMALL);
+    for (const world of fc.sample(randomWorld, WORLDS / 2)) {
+      const stored = await t.db.tx((tx) => StoredWorld.write(tx, world, false));
+      await planOnPostgres(t.db, stored.request, { cache });
+      const half = Math.floor(world.builds.length / 2);
+      for (const [from, to] of [
+        [0, half],
+        [half, world.builds.length],
+      ] as const) {
+        await t.db.tx(async (tx) => {
+          for (const build of world.builds.slice(from, to)) await stored.addBuild(tx, build);
+        });
+        const soFar = { ...world, builds: world.builds.slice(0, to) };
+        const plan = stored.inOwnIds(await planOnPostgres(t.db, stored.request, { cache }));
+        expect({ soFar, plan }).toEqual({ soFar, plan: planWorld(soFar) });
+      }
+    }
+  }, 120_000);
+
   it('does not show a transaction what it cannot see itself', async () => {
     const world = fc.sample(randomWorld, 400).find((w) => {
       const without = { ...w, builds: w.builds.slice(0, -1) };

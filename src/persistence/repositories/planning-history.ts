@@ -191,8 +191,8 @@ export interface NewEffectiveSets {
   /** The highest `seq` of the job that is visible now; 0 without any. */
   readonly seq: number;
   /**
-   * Of a known job what came after its `seq`; of an unknown one its newest builds in build order, at most as many as asked
-   * for. In arrival order and newest first respectively; a build's text of versions has `sizeBytes`.
+   * Of a known job what came after its `seq`, the first `later` of it in arrival order; of an unknown one its `newest`
+   * builds, newest first. A build's text of versions has `sizeBytes`.
    */
   readonly builds: readonly (PassedBuild & { readonly seq: number; readonly sizeBytes: number })[];
 }
@@ -204,7 +204,7 @@ export interface NewEffectiveSets {
 export async function readNewEffectiveSets(
   db: Queryable,
   known: readonly KnownEffectiveSets[],
-  newest: number,
+  limits: { readonly newest: number; readonly later: number },
 ): Promise<readonly NewEffectiveSets[]> {
   if (known.length === 0) return [];
   return db.query<NewEffectiveSets>(
@@ -217,10 +217,10 @@ export async function readNewEffectiveSets(
            (select * from effective_sets e where k.seq is null and e.job_id = k.job_id
             order by e.place desc, e.build_id desc limit $3)
            union all
-           (select * from effective_sets e where k.seq is not null and e.job_id = k.job_id and e.seq > k.seq order by e.seq)
+           (select * from effective_sets e where k.seq is not null and e.job_id = k.job_id and e.seq > k.seq order by e.seq limit $4)
          ) e), '[]') as builds
      from unnest($1::bigint[], $2::bigint[]) as k(job_id, seq)`,
-    [known.map(({ jobId }) => jobId), known.map(({ seq }) => seq), newest],
+    [known.map(({ jobId }) => jobId), known.map(({ seq }) => seq), limits.newest, limits.later],
   );
 }
 
