@@ -42,7 +42,7 @@ const MUTATIONS = [
   ['the highest job goes first', SEARCH, "      return open[0];", "      return open.at(-1);"],
   ['every does not wait for the job that knows where to go on', SEARCH, 'return known ?? open[0];', 'return open[0];'],
   ['every starts from the beginning', SEARCH, "this.inputs[input]?.isEvery ? state.lastUse?.get(job) : undefined", 'undefined'],
-  ['the last use is forgotten when the first input has none', SEARCH, 'wanted.resourceId) };', 'wanted.resourceId) ?? new Map() };'],
+  ['the last use is forgotten when the first input has none', SEARCH, 'yield* this.knowledge.lastUseOf(this.plannedJob, wanted.resourceId) }', '(yield* this.knowledge.lastUseOf(this.plannedJob, wanted.resourceId)) ?? new Map() }'],
   ['the last use comes from the newest input', SEARCH, 'if (state.lastUse !== undefined) return state;', ''],
   ['of several pipes the oldest counts', KNOWLEDGE, 'comparePlaces(known, place) < 0', 'comparePlaces(known, place) > 0'],
   ['has-next in every group', SEARCH, '.some(({ rank }) => rank === 0)', '.some(({ rank }) => rank < 2)'],
