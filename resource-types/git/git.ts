@@ -34,6 +34,11 @@ export class Git {
     return (await this.attempt(cwd, ...args)).exitCode === 0;
   }
 
+  /** The same under another signal. */
+  with(signal: AbortSignal): Git {
+    return new Git(this.workshop, { signal, log: (text) => this.context.log(text) }, this.options);
+  }
+
   /** The outcome of the command, whatever it is. @throws the signal's reason after an abort. */
   async attempt(cwd: string, ...args: readonly string[]): Promise<GitOutcome> {
     this.context.signal.throwIfAborted();

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { git } from '../../resource-types/git/index.js';
 import { mock } from '../../resource-types/mock/index.js';
 import { registryImage } from '../../resource-types/registry-image/index.js';
+import { semver } from '../../resource-types/semver/index.js';
 import { time } from '../../resource-types/time/index.js';
 import { didYouMean } from '../model/index.js';
 import { NotFoundError } from '../platform/index.js';
@@ -11,7 +12,7 @@ import type { ResourceType } from './contract.js';
 @Injectable()
 export class ResourceTypeRegistry {
   private readonly types: ReadonlyMap<string, ResourceType> = new Map(
-    [git, mock, registryImage, time].map((type) => [type.name, type as ResourceType]),
+    [git, mock, registryImage, semver, time].map((type) => [type.name, type as ResourceType]),
   );
 
   /** In alphabetical order. */
