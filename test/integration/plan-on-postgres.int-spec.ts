@@ -17,6 +17,8 @@ import { askPostgres, planOnPostgres } from '../../src/scheduling/plan-on-postgr
 import { planWorld } from '../support/compare-with-oracle.js';
 import { randomWorld } from '../support/random-worlds.js';
 import { StoredWorld } from '../support/stored-world.js';
+import type { BuildId } from '../../src/model/index.js';
+import { readRecordedInputs } from '../../src/persistence/index.js';
 import { createTestDb, type TestDb } from '../support/test-db.js';
 import { rules } from '../scenarios/planner/rules.js';
 
@@ -83,6 +85,19 @@ describe('explaining on PostgreSQL', () => {
       ['passed j1 in j1 #b2, which holds no usable version for input x'],
     ]);
     expect(fixes.map(({ text }) => text)).toEqual(['job j1 must pass on r1 x1 and r2 y1']);
+  });
+
+  it('says which upstream builds vouched for the versions that a build ran with', async () => {
+    const [row] = rules.filter(({ name }) => name.startsWith('goes on, with `every`'));
+    const [scenario] = readScenarios([row]);
+    const stored = await t.db.tx((tx) => StoredWorld.write(tx, scenario!));
+    const [own] = await t.db.query<{ id: BuildId }>(
+      `select id from builds where job_id = $1 order by id desc limit 1`,
+      [stored.request.jobId],
+    );
+    expect(await readRecordedInputs(t.db, own!.id)).toMatchObject([
+      { name: 'y', resource: 'r2', firstOccurrence: false, vouchedBy: [{ name: 'j2 #b2' }] },
+    ]);
   });
 
   it('tells who disabled a version, when and why', async () => {

@@ -7,6 +7,7 @@ import {
   type HistoryQuery,
   type BuildId,
   type ResourceId,
+  type Version,
 } from '../../model/index.js';
 import type { Queryable } from '../db.js';
 
@@ -248,4 +249,30 @@ export async function readPlanningNames(
   const named = <Id extends number>(kind: keyof PlanningNames): ReadonlyMap<Id, string> =>
     new Map(rows.filter((row) => row.kind === kind).map(({ id, name }) => [id as Id, name]));
   return { jobs: named('jobs'), resources: named('resources'), builds: named('builds') };
+}
+
+/** An input of a build as it was recorded. */
+export interface RecordedInput {
+  readonly name: string;
+  readonly resource: string;
+  readonly version: Version;
+  /** When the inputs were fixed, no build of the job had used the version under this name. */
+  readonly firstOccurrence: boolean;
+  /** The upstream builds, among those that proved the build's inputs, which hold the version. Ascending id. */
+  readonly vouchedBy: readonly { readonly id: BuildId; readonly name: string }[];
+}
+
+/** Why a build ran with its versions, from what was recorded when its inputs were fixed. In the order of the plan. */
+export async function readRecordedInputs(db: Queryable, buildId: BuildId): Promise<readonly RecordedInput[]> {
+  return db.query<RecordedInput>(
+    `select i.name, r.name as resource, i.version, i.first_occurrence as "firstOccurrence",
+       coalesce((
+         select jsonb_agg(jsonb_build_object('id', b.id, 'name', j.name || ' #' || b.name) order by b.id)
+         from build_pipes p join effective_sets e on e.build_id = p.from_build_id
+           join builds b on b.id = e.build_id join jobs j on j.id = b.job_id
+         where p.build_id = i.build_id and e.versions -> i.resource_id::text ? i.digest), '[]') as "vouchedBy"
+     from build_inputs i join resources r on r.id = i.resource_id
+     where i.build_id = $1 order by i.ordinal`,
+    [buildId],
+  );
 }
