@@ -28,7 +28,10 @@ export async function* readTar(source: AsyncIterable<Uint8Array>, signal: AbortS
   try {
     for await (const entry of archive) {
       signal.throwIfAborted();
-      yield { header: entry.header as unknown as TarHeader, body: entry as AsyncIterable<Uint8Array> };
+      yield {
+        header: entry.header as unknown as TarHeader,
+        body: bodyOf(entry as AsyncIterable<Uint8Array>, feeding, signal),
+      };
       entry.resume();
     }
     await feeding;
@@ -36,8 +39,22 @@ export async function* readTar(source: AsyncIterable<Uint8Array>, signal: AbortS
     signal.throwIfAborted();
     throw error;
   } finally {
-    archive.destroy();
-    await feeding.catch(() => undefined);
+    archive.destroy(); // and with it the source, unless that hangs: nobody waits for it
+  }
+}
+
+/** The bytes of an entry. When they break off, what broke the archive is thrown, and not only that it broke. */
+async function* bodyOf(
+  bytes: AsyncIterable<Uint8Array>,
+  feeding: Promise<void>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* bytes;
+  } catch (error) {
+    signal.throwIfAborted();
+    await feeding;
+    throw error;
   }
 }
 

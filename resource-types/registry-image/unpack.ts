@@ -71,7 +71,7 @@ const AUFS = '.wh..wh.';
 
 /** Codes of errors that the layer is to blame for, and not this machine. */
 const LAYER_FAULTS =
-  /^(?:ENAMETOOLONG|ENOTDIR|EISDIR|ELOOP|EINVAL|EILSEQ|ENOTEMPTY|EMLINK|ERR_INVALID_ARG_VALUE|Z_\w+)$/;
+  /^(?:ENAMETOOLONG|ENOTDIR|EISDIR|ELOOP|EINVAL|EILSEQ|ENOTEMPTY|EMLINK|ERR_INVALID_ARG_VALUE|Z_\w+|ZSTD_\w+)$/;
 
 interface FolderFacts {
   readonly mode: number;
@@ -177,7 +177,7 @@ class Unpacking {
       case 'fifo':
         await this.jail.remove(path);
         this.skippedDevices++;
-        return;
+        break;
       default:
         throw new ResourceFailure(`it is of an unknown kind`);
     }
@@ -223,6 +223,7 @@ class Unpacking {
     if (target === undefined || info === undefined)
       throw new ResourceFailure(`there is no '${header.linkname}' to link to`);
     if (info.isDirectory()) throw new ResourceFailure(`'${header.linkname}' is a folder and cannot be linked to`);
+    if (target.startsWith(`${path}/`)) throw new ResourceFailure(`it would replace '${header.linkname}'`);
     if (target !== path) await this.replacing(path, () => link(target, path));
   }
 
