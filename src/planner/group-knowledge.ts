@@ -28,7 +28,7 @@ const NEWEST_AT_ONCE = 24;
 /** What a search has learnt of history so far. Asks nothing twice, and keeps count of the work. */
 export class GroupKnowledge {
   private readonly lists = new Map<string, BuildList>();
-  private readonly rows = new Map<string, VersionRow | null>();
+  private readonly rows = new Map<ResourceId, Map<Digest, VersionRow | null>>();
   private readonly lets = new Map<string, boolean>();
   private readonly lastUses = new Map<ResourceId, LastUse | undefined>();
   private steps = 0;
@@ -38,7 +38,7 @@ export class GroupKnowledge {
 
   /** The version in the present history; null when it is not there, undefined when that is not known yet. */
   rowOf({ resourceId, digest }: Pair): VersionRow | null | undefined {
-    return this.rows.get(`${resourceId}:${digest}`);
+    return this.rows.get(resourceId)?.get(digest);
   }
 
   /** Does any succeeded build of the job hold the version? */
@@ -71,7 +71,8 @@ export class GroupKnowledge {
     });
     const answers = yield* this.askAll(queries);
     queries.forEach(({ resourceId }, i) => {
-      for (const row of (answers[i] as NewestVersions).rows) this.rows.set(`${resourceId}:${row.digest}`, row);
+      const rows = this.rowsOf(resourceId);
+      for (const row of (answers[i] as NewestVersions).rows) rows.set(row.digest, row);
     });
   }
 
@@ -99,13 +100,20 @@ export class GroupKnowledge {
 
   private remember(query: HistoryQuery, answer: unknown): void {
     if (query.kind === 'versions') {
-      for (const digest of query.digests) this.rows.set(`${query.resourceId}:${digest}`, null);
-      for (const row of answer as readonly VersionRow[]) this.rows.set(`${query.resourceId}:${row.digest}`, row);
+      const rows = this.rowsOf(query.resourceId);
+      for (const digest of query.digests) rows.set(digest, null);
+      for (const row of answer as readonly VersionRow[]) rows.set(row.digest, row);
     } else if (query.kind === 'passed') {
       query.versions.forEach(({ resourceId, digest }, i) => {
         this.lets.set(`${query.jobId}:${resourceId}:${digest}`, (answer as readonly boolean[])[i] === true);
       });
     }
+  }
+
+  private rowsOf(resourceId: ResourceId): Map<Digest, VersionRow | null> {
+    let rows = this.rows.get(resourceId);
+    if (rows === undefined) this.rows.set(resourceId, (rows = new Map()));
+    return rows;
   }
 
   private *askAll(queries: readonly HistoryQuery[]): Asking<readonly unknown[]> {
