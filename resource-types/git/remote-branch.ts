@@ -104,7 +104,9 @@ export class RemoteBranch {
     await this.run('read-tree', parent);
     for (const [path, text] of changes) {
       if (text === undefined) {
-        await this.run('update-index', '--force-remove', '--', path);
+        // git wants to be told of a work tree here, if only an empty one.
+        const places = [`--git-dir=${this.repository}`, `--work-tree=${scratch}`];
+        await this.run(...places, 'update-index', '--force-remove', '--', path);
         continue;
       }
       const file = join(scratch, 'file');

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { git } from '../../resource-types/git/index.js';
 import { mock } from '../../resource-types/mock/index.js';
 import { registryImage } from '../../resource-types/registry-image/index.js';
+import { pool } from '../../resource-types/pool/index.js';
 import { semver } from '../../resource-types/semver/index.js';
 import { time } from '../../resource-types/time/index.js';
 import { didYouMean } from '../model/index.js';
