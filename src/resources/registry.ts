@@ -13,7 +13,7 @@ import type { ResourceType } from './contract.js';
 @Injectable()
 export class ResourceTypeRegistry {
   private readonly types: ReadonlyMap<string, ResourceType> = new Map(
-    [git, mock, registryImage, semver, time].map((type) => [type.name, type as ResourceType]),
+    [git, mock, pool, registryImage, semver, time].map((type) => [type.name, type as ResourceType]),
   );
 
   /** In alphabetical order. */
