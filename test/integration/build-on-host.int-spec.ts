@@ -86,7 +86,7 @@ describe('a build of real processes', () => {
   it('says which command was not found', async () => {
     const engine = server();
     const made = await build(`{task: t, config: {platform: ${process.platform}, run: {path: no-such-command}}}`);
-    expect(await world.finished(made.id)).toBe('failed');
+    expect(await world.finished(made.id)).toBe('errored');
     expect((await lines(made)).join('\n')).toContain('no-such-command');
     await engine.stop();
   });

@@ -10,6 +10,8 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 export interface ServerOptions {
   readonly dataDir: string;
   readonly args?: readonly string[];
+  /** Default: a free one. */
+  readonly port?: number;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -34,7 +36,7 @@ export class ServerProcess {
   /** Starts the process without waiting until it serves. */
   async spawn(): Promise<void> {
     if (this.child && this.child.exitCode === null && this.child.signalCode === null) return;
-    this.port ??= await freePort();
+    this.port ??= this.options.port ?? (await freePort());
     const args = [
       MAIN,
       '--no-example',
@@ -61,7 +63,9 @@ export class ServerProcess {
         throw new Error(`the server ended with ${this.child?.exitCode}:\n${this.output.slice(-2_000)}`);
       if (Date.now() > end)
         throw new Error(`the server does not answer after ${withinMs} ms:\n${this.output.slice(-2_000)}`);
-      const answer = await fetch(`${this.url}/api/v1/health`).catch(() => undefined);
+      const answer = await fetch(`${this.url}/api/v1/health`, { signal: AbortSignal.timeout(1_000) }).catch(
+        () => undefined,
+      );
       if (answer?.ok) return;
       await sleep(25);
     }

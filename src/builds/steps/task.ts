@@ -49,7 +49,10 @@ function endOf(node: PlanNode, { state, lastEvents }: ProcessEnd, walk: Walk): L
   }
   const { code } = state.exit;
   const events: BuildEvent[] = [...lastEvents];
-  if (state.reason !== undefined) events.push(run.logEvent(node.id, state.reason));
+  // The runtime gives a reason only for an end that was not the task's own doing: a full disk, a missing executable.
+  if (state.reason !== undefined) {
+    return { outcome: 'errored', events: [...events, run.errorEvent(node.id, state.reason)] };
+  }
   events.push({ event: 'finish-task', data: { ...run.at(node.id), exit_status: code } });
   return { outcome: code === 0 ? 'succeeded' : 'failed', events };
 }
