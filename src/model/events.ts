@@ -46,7 +46,9 @@ export type BuildEvent =
   | { readonly event: 'image-check' | 'image-get'; readonly data: At & { readonly plan: unknown } }
   | {
       readonly event: 'across-substeps';
-      readonly data: At & { readonly substeps: readonly { readonly step: unknown; readonly values: readonly unknown[] }[] };
+      readonly data: At & {
+        readonly substeps: readonly { readonly step: unknown; readonly values: readonly unknown[] }[];
+      };
     };
 
 export type BuildEventName = BuildEvent['event'];

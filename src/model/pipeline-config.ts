@@ -116,7 +116,8 @@ export type StepConfig =
   | RunStepConfig;
 
 /** Jobs that a version must have passed. A list means all of them; `any` needs one; both nest. Names may be globs. */
-export type PassedConfig = readonly PassedTerm[] | { readonly all: readonly PassedTerm[] } | { readonly any: readonly PassedTerm[] };
+export type PassedConfig =
+  readonly PassedTerm[] | { readonly all: readonly PassedTerm[] } | { readonly any: readonly PassedTerm[] };
 export type PassedTerm = string | { readonly all: readonly PassedTerm[] } | { readonly any: readonly PassedTerm[] };
 
 export interface GetStepConfig extends StepModifiers {
@@ -203,7 +204,12 @@ export interface TaskConfig {
   readonly outputs?: readonly { readonly name: string; readonly path?: string }[];
   readonly caches?: readonly { readonly path: string; readonly ttl?: string }[];
   readonly params?: JsonObject;
-  readonly run?: { readonly path?: string; readonly args?: readonly string[]; readonly dir?: string; readonly user?: string };
+  readonly run?: {
+    readonly path?: string;
+    readonly args?: readonly string[];
+    readonly dir?: string;
+    readonly user?: string;
+  };
   readonly container_limits?: ContainerLimits;
 }
 

@@ -35,7 +35,11 @@ export type PlanStep =
     }
   | {
       readonly kind: 'across';
-      readonly vars: readonly { readonly name: string; readonly values: JsonValue; readonly maxInFlight: number | 'all' }[];
+      readonly vars: readonly {
+        readonly name: string;
+        readonly values: JsonValue;
+        readonly maxInFlight: number | 'all';
+      }[];
       readonly failFast: boolean;
       /** Template of one combination; its ids are made when the values are known. */
       readonly template: PlanNode;

@@ -76,10 +76,7 @@ describe('logging in', () => {
     ['HTTP Basic', basic, {}],
     ['form fields', {}, { client_id: 'fly', client_secret: 'Zmx5' }],
   ])('takes the client from %s', async (_title, headers, fields) => {
-    const answer = await form(
-      { ...grant(server.login.password), ...(fields as Record<string, string>) },
-      headers,
-    );
+    const answer = await form({ ...grant(server.login.password), ...(fields as Record<string, string>) }, headers);
     expect(answer.status).toBe(200);
     const body = (await answer.json()) as { access_token: string };
     expect(body).toEqual({ access_token: expect.any(String), token_type: 'bearer', expires_in: 86_400 });

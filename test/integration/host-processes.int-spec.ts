@@ -281,7 +281,9 @@ describe('a lost step', () => {
   });
 
   onLinux('is one whose dead supervisor still stands in the process table', async () => {
-    const parent = spawn('/bin/sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 600'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const parent = spawn('/bin/sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 600'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     try {
       const [said] = (await once(parent.stdout, 'data')) as [Buffer];
       const pid = Number.parseInt(said.toString(), 10);

@@ -50,9 +50,10 @@ describe('saving what a check returned', () => {
 
   it('gives every version an order of its own when two checks save at once', async () => {
     await Promise.all([save('a', 'b', 'c'), save('c', 'd'), save('e')]);
-    const rows = await t.db.query(`select check_order, count(*) from versions where history_id = $1 group by 1 having count(*) > 1`, [
-      history,
-    ]);
+    const rows = await t.db.query(
+      `select check_order, count(*) from versions where history_id = $1 group by 1 having count(*) > 1`,
+      [history],
+    );
     expect(rows).toEqual([]);
   });
 });
