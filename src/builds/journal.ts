@@ -47,13 +47,15 @@ export class Journal {
     begin: { readonly handle?: string; readonly deadlineAt?: Date; readonly result?: unknown },
     events: readonly BuildEvent[],
   ): Promise<JournaledStep> {
+    const { instance } = this.holder;
     await this.write(async (tx) => {
-      await beginStep(tx, this.buildId, stepId, begin);
+      await beginStep(tx, this.buildId, stepId, { ...begin, instance });
       await writeEvents(tx, this.buildId, events, this.redactor);
     });
     const step: JournaledStep = {
       stepId,
       handle: begin.handle,
+      instance,
       deadlineAt: begin.deadlineAt,
       result: begin.result,
       outcome: undefined,
@@ -89,6 +91,7 @@ export class Journal {
     this.steps.set(stepId, {
       stepId,
       handle: known?.handle,
+      instance: known?.instance,
       deadlineAt: known?.deadlineAt,
       logCursor: known?.logCursor,
       outcome,

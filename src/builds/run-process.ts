@@ -33,6 +33,12 @@ export async function runProcess(
   const { runtime } = run.parts;
   run.noteProcess(spec.handle);
   const before = await runtime.inspect(spec.handle);
+  const { instanceId } = run.parts.settings;
+  if (before.phase === 'absent' && !runtime.isShared && step.instance !== instanceId) {
+    // It may still run over there: starting it here could do its work twice.
+    const reason = `it was started by the server ${step.instance}, which has lost the build; its processes cannot be joined from here`;
+    return { state: { ...before, phase: 'lost', reason }, isInterrupted: false, lastEvents: [] };
+  }
   if (before.phase === 'absent' || before.phase === 'pending') {
     if (deadline.signal.aborted) return { state: before, isInterrupted: true, lastEvents: [] };
     await runtime.start(spec);

@@ -15,6 +15,8 @@ import type { Readable } from 'node:stream';
  */
 export interface Runtime {
   readonly kind: 'process' | 'docker' | 'kubernetes' | 'dummy';
+  /** Can a server join steps that another one started? One that cannot must never start them again. */
+  readonly isShared: boolean;
   capabilities(): Promise<Capabilities>;
   /** Idempotent by handle; returns when the step is accepted, not when it ends. */
   start(spec: StepSpec): Promise<void>;

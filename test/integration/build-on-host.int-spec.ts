@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BuildId, PlanNode } from '../../src/model/index.js';
 import { requestAbort } from '../../src/persistence/index.js';
@@ -61,6 +62,21 @@ describe('a build of real processes', () => {
     expect(await lines(made)).toEqual([...expected, 'count: end']);
     expect(eventFaults(await world.events(made.id))).toEqual([]);
     await engine.stop();
+  });
+
+  it('is not started again by a server of another machine, which cannot know whether it still runs', async () => {
+    const made = await build(sh('long', 'echo begun; sleep 30'), sh('next', 'echo never'));
+    const first = server();
+    await world.until(async () => (await lines(made)).includes('long: begun'), 'the process');
+    await first.stop();
+    const elsewhere = new HostRuntime(path.join(world.folder, 'elsewhere'), world.artifacts);
+    const second = world.engine(epoch++, { instance: 'two', runtime: elsewhere });
+    second.start();
+    expect(await world.finished(made.id)).toBe('errored');
+    expect(await lines(made)).toEqual(['long: begun']);
+    const [error] = (await world.events(made.id)).filter(({ event }) => event === 'error');
+    expect(error?.data).toMatchObject({ message: expect.stringContaining('started by the server one') });
+    await second.stop();
   });
 
   it('kills what ignores TERM, children included', async () => {

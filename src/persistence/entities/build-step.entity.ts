@@ -22,6 +22,10 @@ export class BuildStep {
   @Column({ type: 'text', nullable: true })
   handle: string | null;
 
+  /** The server on whose runtime the step was begun. */
+  @Column({ type: 'text', nullable: true })
+  instance: string | null;
+
   @Column({ type: 'text', nullable: true })
   outcome: string | null;
 

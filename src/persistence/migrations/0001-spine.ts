@@ -315,6 +315,7 @@ const STATEMENTS = [
     build_id bigint not null references builds on delete cascade,
     step_id text not null,
     handle text,
+    instance text,
     outcome text check (outcome in ('succeeded', 'failed', 'errored', 'aborted', 'skipped')),
     result jsonb,
     log_cursor text,

@@ -20,6 +20,8 @@ export type StepOutcome = 'succeeded' | 'failed' | 'errored' | 'aborted' | 'skip
 export interface JournaledStep {
   readonly stepId: string;
   readonly handle: string | undefined;
+  /** The server that began it; undefined for a step that ended at once. */
+  readonly instance: string | undefined;
   readonly outcome: StepOutcome | undefined;
   /** What the step gave the rest of the build; its shape is the engine's affair. */
   readonly result: unknown;
@@ -127,16 +129,19 @@ export async function loadJournal(db: Queryable, buildId: BuildId): Promise<Jour
   const rows = await db.query<{
     step_id: string;
     handle: string | null;
+    instance: string | null;
     outcome: StepOutcome | null;
     result: unknown;
     log_cursor: string | null;
     deadline_at: Date | null;
-  }>(`select step_id, handle, outcome, result, log_cursor, deadline_at from build_steps where build_id = $1`, [
-    buildId,
-  ]);
+  }>(
+    `select step_id, handle, instance, outcome, result, log_cursor, deadline_at from build_steps where build_id = $1`,
+    [buildId],
+  );
   return rows.map((row) => ({
     stepId: row.step_id,
     handle: row.handle ?? undefined,
+    instance: row.instance ?? undefined,
     outcome: row.outcome ?? undefined,
     result: row.result ?? undefined,
     logCursor: row.log_cursor ?? undefined,
@@ -149,11 +154,16 @@ export async function beginStep(
   tx: Tx,
   buildId: BuildId,
   stepId: string,
-  begin: { readonly handle?: string; readonly deadlineAt?: Date; readonly result?: unknown },
+  begin: {
+    readonly handle?: string;
+    readonly instance: string;
+    readonly deadlineAt?: Date;
+    readonly result?: unknown;
+  },
 ): Promise<void> {
   await tx.query(
-    `insert into build_steps (build_id, step_id, handle, deadline_at, result) values ($1, $2, $3, $4, $5)`,
-    [buildId, stepId, begin.handle ?? null, begin.deadlineAt ?? null, json(begin.result)],
+    `insert into build_steps (build_id, step_id, handle, instance, deadline_at, result) values ($1, $2, $3, $4, $5, $6)`,
+    [buildId, stepId, begin.handle ?? null, begin.instance, begin.deadlineAt ?? null, json(begin.result)],
   );
 }
 

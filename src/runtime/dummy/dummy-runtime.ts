@@ -33,6 +33,7 @@ export class DummyWorld {
  */
 export class DummyRuntime implements Runtime {
   readonly kind = 'dummy';
+  readonly isShared = true;
 
   constructor(
     private readonly world: DummyWorld,

@@ -21,6 +21,7 @@ import { endFlood, exitState, lossOf, MAX_RESULT_BYTES, RESULT_TOO_LARGE, superv
  */
 export class HostRuntime implements Runtime {
   readonly kind = 'process';
+  readonly isShared = false;
   private readonly steps: string;
   private readonly stores: MountStores;
 
