@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ResourceFailure } from '../../src/resources/contract.js';
-import { nameOf, readBody, type HttpClient } from './http.js';
+import { drop, nameOf, parseJson, readBody, type HttpClient } from './http.js';
 
 export interface Credentials {
   readonly username: string;
@@ -42,7 +42,7 @@ export class Authenticator {
     const challenges = parseChallenges(header ?? '');
     const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
     if (bearer !== undefined) {
-      this.answer = `Bearer ${await this.fetchToken(bearer, registry)}`;
+      this.answer = `Bearer ${await this.http.unbroken(() => this.fetchToken(bearer, registry))}`;
       return;
     }
     if (!challenges.some(({ scheme }) => scheme === 'basic')) {
@@ -71,7 +71,7 @@ export class Authenticator {
       ['authorization'],
     );
     if (answer.status !== 200) {
-      answer.body.destroy();
+      drop(answer);
       const who = this.credentials === undefined ? 'anonymous access' : `user ${this.credentials.username}`;
       throw new ResourceFailure(`${nameOf(url)} refuses ${who} (${answer.status})`);
     }
@@ -97,12 +97,4 @@ export function parseChallenges(header: string): Challenge[] {
 
 function basic({ username, password }: Credentials): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-}
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString());
-  } catch {
-    return undefined;
-  }
 }

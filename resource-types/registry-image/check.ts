@@ -6,7 +6,7 @@ import { inParallel } from './in-parallel.js';
 import { fetchImageConfig, resolveImage } from './image.js';
 import type { Registry } from './registry.js';
 import { imageVersion, type ImageSource } from './schema.js';
-import { parseVersionTag, versionTags, type TagFilter, type VersionTag } from './semver-tags.js';
+import { parseConstraint, parseVersionTag, versionTags, type TagFilter, type VersionTag } from './semver-tags.js';
 import { pulling } from './sessions.js';
 
 interface CheckRequest {
@@ -68,31 +68,33 @@ async function semverVersions(
     variant: source.variant,
     preReleases: source.pre_releases,
     preReleasePrefixes: source.pre_release_prefixes,
-    constraint: source.semver_constraint,
   };
+  const satisfies = parseConstraint(source.semver_constraint ?? '>=0.0.0-0');
   // As above: what is older than the given version was found before.
   const oldest = from === undefined ? undefined : parseVersionTag(from, filter);
-  const candidates = versionTags(tags, filter).filter(
+  const newer = versionTags(tags, filter).filter(
     ({ version }) => oldest === undefined || version.compare(oldest.version) >= 0,
   );
-  const digests = new Map(
-    (
-      await digestsOf(
-        registry,
-        candidates.map(({ tag }) => tag),
-      )
-    ).map((v) => [v.tag, v.digest]),
-  );
+  // `1` may satisfy what the image it stands for, `1.10.0`, does not: then that has to be known.
+  const wanted = newer.filter(({ version }) => satisfies(version));
+  const candidates = newer.filter((one) => satisfies(one.version) || wanted.some((alias) => isAliasOf(alias, one)));
+  const names = candidates.map(({ tag }) => tag);
+  const digests = new Map((await digestsOf(registry, names)).map(({ tag, digest }) => [tag, digest]));
   const best = new Map<string, VersionTag>();
   for (const candidate of candidates) {
     const digest = digests.get(candidate.tag);
-    if (digest === undefined) continue;
-    if (candidate.depth >= (best.get(digest)?.depth ?? 0)) best.set(digest, candidate);
+    if (digest !== undefined && candidate.depth >= (best.get(digest)?.depth ?? 0)) best.set(digest, candidate);
   }
-  return candidates.flatMap((candidate) => {
+  return wanted.flatMap((candidate) => {
     const digest = digests.get(candidate.tag);
     return digest !== undefined && best.get(digest) === candidate ? [{ tag: candidate.tag, digest }] : [];
   });
+}
+
+/** True when the first may be a shorter name of the second. */
+function isAliasOf(alias: VersionTag, { version, depth }: VersionTag): boolean {
+  if (alias.depth >= depth || alias.version.major !== version.major) return false;
+  return alias.depth === 1 || alias.version.minor === version.minor;
 }
 
 /** Digests of the tags, in their order; a tag that vanished meanwhile is left out. */
@@ -120,10 +122,9 @@ async function byCreation(
   source: ImageSource,
 ): Promise<readonly TagVersion[]> {
   const file = join(context.cacheDir, 'created.json');
-  const known = await readFile(file, 'utf8').then(
-    (text) => creationTimes.parse(JSON.parse(text)),
-    (): Record<string, string> => ({}), // gone or broken: asked for again
-  );
+  const known = await readFile(file, 'utf8')
+    .then((text) => creationTimes.parse(JSON.parse(text)))
+    .catch((): Record<string, string> => ({})); // gone or broken: asked for again
   const times = await inParallel(versions, REQUESTS_AT_ONCE, async ({ digest }) => {
     return known[digest] ?? (await createdAt(registry, digest, source));
   });

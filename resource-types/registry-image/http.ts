@@ -33,7 +33,12 @@ export interface HttpAnswer {
 const IDLE_TIMEOUT_MS = 60_000;
 const MAX_WAIT_MS = 60_000;
 const FIRST_WAIT_MS = 250;
+const READ_ATTEMPTS = 3;
+const MAX_DROPPED_BYTES = 64 * 1024;
 const MAX_REDIRECTS = 5;
+
+/** The connection ended before the answer did. */
+class BrokenAnswer extends Error {}
 
 /** Certificates and time-outs of connections, and how often one is tried again. One for each check, get or put. */
 export class HttpClient {
@@ -75,7 +80,7 @@ export class HttpClient {
       try {
         const answer = await this.once(request);
         if (isLast || ![408, 429, 500, 502, 503, 504].includes(answer.status)) return answer;
-        answer.body.destroy();
+        drop(answer);
         waitMs = this.askedWaitMs(answer) ?? waitMs;
         if (waitMs > MAX_WAIT_MS) return answer;
       } catch (error) {
@@ -96,7 +101,7 @@ export class HttpClient {
       const answer = await this.send({ ...request, url, headers });
       const location = answer.headers['location'];
       if (![301, 302, 303, 307, 308].includes(answer.status) || location === undefined) return answer;
-      answer.body.destroy();
+      drop(answer);
       if (hops === MAX_REDIRECTS) throw new ResourceFailure(`${nameOf(url)} redirects again and again`);
       if (!URL.canParse(location, url.href)) throw new ResourceFailure(`${nameOf(url)} redirects to no address`);
       const next = new URL(location, url);
@@ -107,6 +112,19 @@ export class HttpClient {
         headers = Object.fromEntries(Object.entries(headers).filter(([name]) => !secret.includes(name.toLowerCase())));
       }
       url = next;
+    }
+  }
+
+  /** Does the work again when a connection broke while an answer was read. */
+  async unbroken<T>(work: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work();
+      } catch (error) {
+        this.context.signal.throwIfAborted();
+        if (attempt === READ_ATTEMPTS || !(error instanceof BrokenAnswer)) throw error;
+        await this.pause(FIRST_WAIT_MS * 2 ** attempt);
+      }
     }
   }
 
@@ -137,7 +155,10 @@ export class HttpClient {
       });
       request.on('timeout', () => request.destroy(new Error('it did not answer in time')));
       request.on('error', reject);
-      request.on('response', resolve);
+      request.on('response', (response) => {
+        response.on('error', () => undefined); // whoever reads it sees the error; nobody may be reading
+        resolve(response);
+      });
       if (body === undefined) request.end();
       else void pour(body.open(), request).catch((error: Error) => request.destroy(error));
     });
@@ -153,16 +174,39 @@ export class HttpClient {
   }
 }
 
-/** Reads all of the body. @throws ResourceFailure when it is longer. */
-export async function readBody({ body }: HttpAnswer, maxBytes: number, what: string): Promise<Buffer> {
+/** Reads all of the body; see {@link HttpClient.unbroken}. @throws ResourceFailure when it is longer. */
+export async function readBody({ url, body }: HttpAnswer, maxBytes: number, what: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maxBytes) throw new ResourceFailure(`${what} is longer than ${maxBytes} bytes`);
-    chunks.push(chunk);
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > maxBytes) throw new ResourceFailure(`${what} is longer than ${maxBytes} bytes`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof ResourceFailure) throw error;
+    throw new BrokenAnswer(`the answer of ${url.host} broke off: ${(error as Error).message}`, { cause: error });
   }
   return Buffer.concat(chunks);
+}
+
+/** The value of a JSON text; undefined when it is none. */
+export function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString());
+  } catch {
+    return undefined;
+  }
+}
+
+/** Lets go of an answer whose body nobody wants; the connection is kept if that costs little. */
+export function drop({ body }: HttpAnswer): void {
+  let size = 0;
+  body.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size > MAX_DROPPED_BYTES) body.destroy();
+  });
 }
 
 /** How an address is called in messages: its query may hold secrets. */

@@ -9,7 +9,7 @@ import { ResourceFailure } from '../../src/resources/contract.js';
 import { openFiles, readSmall, type FileSource } from './archive.js';
 import { isGzip } from './compression.js';
 import { digestOf, verified, verifyBytes } from './digest.js';
-import type { HttpBody } from './http.js';
+import { parseJson, type HttpBody } from './http.js';
 import { blobPath, blobsOf, childrenOf } from './image.js';
 import {
   DOCKER_CONFIG,
@@ -168,12 +168,4 @@ async function beginsWithGzip(files: FileSource, name: string): Promise<boolean>
 
 async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
   yield bytes;
-}
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString());
-  } catch {
-    return undefined;
-  }
 }

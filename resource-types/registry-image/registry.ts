@@ -1,22 +1,9 @@
 import { z } from 'zod';
 import { ResourceFailure, type CheckContext } from '../../src/resources/contract.js';
-import { Authenticator, type Credentials } from './auth.js';
+import { Connection, type RegistryOptions } from './connection.js';
 import { digestOf, isDigest, verified, verifyBytes } from './digest.js';
-import { HttpClient, isNoTls, nameOf, readBody, type HttpAnswer, type HttpBody, type HttpRequest } from './http.js';
+import { drop, nameOf, parseJson, readBody, type HttpAnswer, type HttpBody } from './http.js';
 import { MANIFEST_TYPES, OCI_MANIFEST, type Descriptor } from './manifest.js';
-import { isLoopback } from './reference.js';
-
-export interface RegistryOptions {
-  readonly host: string;
-  /** Path of the repository. */
-  readonly name: string;
-  readonly credentials?: Credentials;
-  readonly allowsPush?: boolean;
-  /** Certificates are not verified, and plain HTTP is used when there is no TLS. */
-  readonly insecure?: boolean;
-  readonly caCerts?: readonly string[];
-  readonly debug?: boolean;
-}
 
 export interface FetchedManifest {
   readonly digest: string;
@@ -31,42 +18,32 @@ const DOWNLOAD_ATTEMPTS = 5;
 const UPLOAD_ATTEMPTS = 3;
 
 const tagsAnswer = z.object({ tags: z.array(z.string()).nullish() });
-const errorAnswer = z.object({
-  errors: z.array(z.object({ code: z.string().optional(), message: z.string().optional() })),
-});
-
 /** One repository at a registry, by the distribution API. Every byte that comes back is verified. {@link close} it. */
 export class Registry {
-  private readonly http: HttpClient;
-  private readonly auth: Authenticator;
-  private base: Promise<URL> | undefined;
+  private readonly connection: Connection;
 
   constructor(
     private readonly context: CheckContext,
-    private readonly options: RegistryOptions,
+    options: RegistryOptions,
   ) {
-    this.http = new HttpClient(context, {
-      skipsVerification: options.insecure === true,
-      ...(options.caCerts && { caCerts: options.caCerts }),
-      ...(options.debug === true && { debug: true }),
-    });
-    const actions = options.allowsPush === true ? 'pull,push' : 'pull';
-    this.auth = new Authenticator(this.http, `repository:${options.name}:${actions}`, options.credentials);
+    this.connection = new Connection(context, options);
   }
 
   /** For messages. */
   get title(): string {
-    return `${this.options.host}/${this.options.name}`;
+    return this.connection.title;
   }
 
   close(): void {
-    this.http.close();
+    this.connection.close();
   }
 
   /** The digest of what a tag or digest names; undefined when it is not there. Downloads nothing where the registry allows it. */
   async digestOf(reference: string): Promise<string | undefined> {
-    const answer = await this.request('HEAD', `manifests/${reference}`, { headers: { accept: MANIFEST_TYPES } });
-    answer.body.destroy();
+    const answer = await this.connection.request('HEAD', `manifests/${reference}`, {
+      headers: { accept: MANIFEST_TYPES },
+    });
+    drop(answer);
     if (answer.status === 404) return undefined;
     const digest = answer.headers['docker-content-digest'];
     // Some registries do not know HEAD, or do not tell the digest.
@@ -84,11 +61,14 @@ export class Registry {
 
   /** A small blob as a whole. @throws ResourceFailure when it is not there, too big, or not what its digest promises. */
   async smallBlob(blob: Descriptor, maxBytes: number): Promise<Buffer> {
-    const answer = await this.request('GET', `blobs/${blob.digest}`);
-    if (answer.status !== 200) throw await this.refusal(answer, `fetch blob ${blob.digest}`);
-    const bytes = await readBody(answer, maxBytes, `blob ${blob.digest}`);
-    verifyBytes(bytes, blob.digest, `blob ${blob.digest}`);
-    return bytes;
+    const what = `blob ${blob.digest}`;
+    return this.connection.http.unbroken(async () => {
+      const answer = await this.connection.request('GET', `blobs/${blob.digest}`);
+      if (answer.status !== 200) throw await this.connection.refusal(answer, `fetch ${what}`);
+      const bytes = await readBody(answer, maxBytes, what);
+      verifyBytes(bytes, blob.digest, what);
+      return bytes;
+    });
   }
 
   /**
@@ -100,28 +80,22 @@ export class Registry {
   }
 
   async hasBlob(digest: string): Promise<boolean> {
-    const answer = await this.request('HEAD', `blobs/${digest}`);
-    answer.body.destroy();
+    const answer = await this.connection.request('HEAD', `blobs/${digest}`);
+    drop(answer);
     return answer.status === 200;
   }
 
   /** All tags, in the registry's order; none when the repository is not there. */
   async tags(): Promise<readonly string[]> {
     const tags: string[] = [];
-    let path: string | undefined = 'tags/list?n=1000';
-    for (let page = 0; path !== undefined; page++) {
-      if (page === MAX_TAGS_PAGES) throw new ResourceFailure(`${this.title} has no end of tags`);
-      const answer = await this.request('GET', path);
-      if (answer.status === 404) {
-        answer.body.destroy();
-        return [];
-      }
-      if (answer.status !== 200) throw await this.refusal(answer, 'list tags');
-      const text = await readBody(answer, MAX_TAGS_PAGE_BYTES, `the list of tags of ${this.title}`);
-      const found = tagsAnswer.safeParse(parseJson(text));
-      if (!found.success) throw new ResourceFailure(`${this.title} gives no list of tags`);
-      tags.push(...(found.data.tags ?? []));
-      path = nextPage(answer);
+    let next: string | undefined = 'tags/list?n=1000';
+    for (let count = 0; next !== undefined; count++) {
+      if (count === MAX_TAGS_PAGES) throw new ResourceFailure(`${this.title} has no end of tags`);
+      const path: string = next;
+      const page = await this.connection.http.unbroken(() => this.tagsPage(path));
+      if (page === undefined) return [];
+      tags.push(...page.tags);
+      next = page.next;
     }
     return tags;
   }
@@ -130,13 +104,13 @@ export class Registry {
   async pushBlob(digest: string, body: HttpBody): Promise<'pushed' | 'present'> {
     for (let attempt = 1; ; attempt++) {
       if (await this.hasBlob(digest)) return 'present';
-      const begun = await this.request('POST', `blobs/uploads/?mount=${digest}`);
+      const begun = await this.connection.request('POST', `blobs/uploads/?mount=${digest}`);
       if (begun.status === 201) {
-        begun.body.destroy();
+        drop(begun);
         return 'present';
       }
-      if (begun.status !== 202) throw await this.refusal(begun, 'begin an upload');
-      begun.body.destroy();
+      if (begun.status !== 202) throw await this.connection.refusal(begun, 'begin an upload');
+      drop(begun);
       try {
         await this.finishUpload(begun, digest, body);
         return 'pushed';
@@ -144,7 +118,7 @@ export class Registry {
         this.context.signal.throwIfAborted();
         if (attempt === UPLOAD_ATTEMPTS || error instanceof ResourceFailure) throw error;
         this.context.log(`upload of ${digest} broke off, trying again\n`);
-        await this.http.pause(500 * attempt);
+        await this.connection.http.pause(500 * attempt);
       }
     }
   }
@@ -152,12 +126,13 @@ export class Registry {
   /** Stores a manifest or index under a tag or its digest. @returns its digest. */
   async pushManifest(reference: string, mediaType: string, bytes: Buffer): Promise<string> {
     const digest = digestOf(bytes);
-    const answer = await this.request('PUT', `manifests/${reference}`, {
+    const answer = await this.connection.request('PUT', `manifests/${reference}`, {
       headers: { 'content-type': mediaType },
       body: { sizeBytes: bytes.length, open: () => once(bytes) },
     });
-    if (answer.status !== 201 && answer.status !== 200) throw await this.refusal(answer, `push ${reference}`);
-    answer.body.destroy();
+    if (answer.status !== 201 && answer.status !== 200)
+      throw await this.connection.refusal(answer, `push ${reference}`);
+    drop(answer);
     const stored = answer.headers['docker-content-digest'];
     if (stored !== undefined && stored !== digest) {
       throw new ResourceFailure(`${this.title} stored ${reference} as ${stored} and not as ${digest}`);
@@ -165,13 +140,32 @@ export class Registry {
     return digest;
   }
 
-  private async findManifest(reference: string): Promise<FetchedManifest | undefined> {
-    const answer = await this.request('GET', `manifests/${reference}`, { headers: { accept: MANIFEST_TYPES } });
+  private async tagsPage(path: string): Promise<{ tags: readonly string[]; next: string | undefined } | undefined> {
+    const answer = await this.connection.request('GET', path);
     if (answer.status === 404) {
-      answer.body.destroy();
+      drop(answer);
       return undefined;
     }
-    if (answer.status !== 200) throw await this.refusal(answer, `fetch ${reference}`);
+    if (answer.status !== 200) throw await this.connection.refusal(answer, 'list tags');
+    const text = await readBody(answer, MAX_TAGS_PAGE_BYTES, `the list of tags of ${this.title}`);
+    const found = tagsAnswer.safeParse(parseJson(text));
+    if (!found.success) throw new ResourceFailure(`${this.title} gives no list of tags`);
+    return { tags: found.data.tags ?? [], next: nextPage(answer) };
+  }
+
+  private async findManifest(reference: string): Promise<FetchedManifest | undefined> {
+    return this.connection.http.unbroken(() => this.fetchManifest(reference));
+  }
+
+  private async fetchManifest(reference: string): Promise<FetchedManifest | undefined> {
+    const answer = await this.connection.request('GET', `manifests/${reference}`, {
+      headers: { accept: MANIFEST_TYPES },
+    });
+    if (answer.status === 404) {
+      drop(answer);
+      return undefined;
+    }
+    if (answer.status !== 200) throw await this.connection.refusal(answer, `fetch ${reference}`);
     const bytes = await readBody(answer, MAX_MANIFEST_BYTES, `manifest ${reference}`);
     if (isDigest(reference)) verifyBytes(bytes, reference, `manifest ${reference}`);
     const digest = isDigest(reference) ? reference : digestOf(bytes);
@@ -184,8 +178,9 @@ export class Registry {
     let received = 0;
     for (let attempt = 1; ; attempt++) {
       const headers: Record<string, string> = received === 0 ? {} : { range: `bytes=${received}-` };
-      const answer = await this.request('GET', `blobs/${blob.digest}`, { headers });
-      if (answer.status !== 200 && answer.status !== 206) throw await this.refusal(answer, `fetch blob ${blob.digest}`);
+      const answer = await this.connection.request('GET', `blobs/${blob.digest}`, { headers });
+      if (answer.status !== 200 && answer.status !== 206)
+        throw await this.connection.refusal(answer, `fetch blob ${blob.digest}`);
       let toSkip = answer.status === 200 ? received : 0; // not everybody knows ranges
       try {
         for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
@@ -200,9 +195,9 @@ export class Registry {
       } catch (error) {
         this.context.signal.throwIfAborted();
         if (error instanceof ResourceFailure || attempt === DOWNLOAD_ATTEMPTS) throw error;
-        await this.http.pause(250 * 2 ** attempt);
+        await this.connection.http.pause(250 * 2 ** attempt);
       } finally {
-        answer.body.destroy();
+        drop(answer);
       }
     }
   }
@@ -213,70 +208,14 @@ export class Registry {
       throw new ResourceFailure(`${this.title} names no place for an upload`);
     const url = new URL(location, begun.url);
     url.searchParams.set('digest', digest);
-    const { authorization } = this.auth;
-    // The place is the registry's own or one that carries its own permission: ours goes to nobody else.
-    const isOwn = url.origin === (await this.root()).origin;
-    if (!isOwn && url.protocol !== 'https:')
-      throw new ResourceFailure(`${this.title} wants uploads at an unsecured place`);
-    const answer = await this.http.send({
-      method: 'PUT',
-      url,
-      headers: { 'content-type': 'application/octet-stream', ...(isOwn && authorization && { authorization }) },
-      body,
-      attempts: 1,
-    });
+    const answer = await this.connection.upload(url, body);
     if (answer.status >= 500 || answer.status === 401 || answer.status === 404) {
-      answer.body.destroy(); // a lost session or a token that ran out meanwhile: a new upload may do
+      drop(answer); // a lost session or a token that ran out meanwhile: a new upload may do
       throw new Error(`${nameOf(url)} answers ${answer.status}`);
     }
-    if (answer.status !== 201 && answer.status !== 204) throw await this.refusal(answer, `store blob ${digest}`);
-    answer.body.destroy();
-  }
-
-  private async request(
-    method: HttpRequest['method'],
-    path: string,
-    more: { readonly headers?: Readonly<Record<string, string>>; readonly body?: HttpBody } = {},
-  ): Promise<HttpAnswer> {
-    const root = await this.root();
-    const url = new URL(`${this.options.name}/${path}`, root);
-    for (let isSecond = false; ; isSecond = true) {
-      const { authorization } = this.auth;
-      const headers = { ...more.headers, ...(authorization !== undefined && { authorization }) };
-      const answer = await this.http.follow({ ...more, method, url, headers }, ['authorization']);
-      if (answer.status !== 401 || answer.url.origin !== root.origin) return answer;
-      answer.body.destroy();
-      if (isSecond) throw new ResourceFailure(`${this.title} refuses the credentials`);
-      await this.auth.meet(answer.headers['www-authenticate'], root);
-    }
-  }
-
-  /** Where the API is: over TLS, or plain where that is allowed and there is no TLS. */
-  private root(): Promise<URL> {
-    return (this.base ??= this.findRoot());
-  }
-
-  private async findRoot(): Promise<URL> {
-    const { host, insecure } = this.options;
-    const secured = new URL(`https://${host}/v2/`);
-    if (insecure !== true && !isLoopback(host)) return secured;
-    try {
-      (await this.http.send({ method: 'GET', url: secured, attempts: 1 })).body.destroy();
-      return secured;
-    } catch (error) {
-      this.context.signal.throwIfAborted();
-      if (!isNoTls(error)) throw error;
-      return new URL(`http://${host}/v2/`);
-    }
-  }
-
-  private async refusal(answer: HttpAnswer, what: string): Promise<Error> {
-    const bytes = await readBody(answer, MAX_MANIFEST_BYTES, 'the answer').catch(() => Buffer.alloc(0));
-    const errors = errorAnswer.safeParse(parseJson(bytes)).data?.errors ?? [];
-    const words = errors.map(({ code, message }) => message ?? code ?? '').filter((text) => text !== '');
-    return new ResourceFailure(
-      `cannot ${what} in ${this.title}: ${nameOf(answer.url)} answers ${answer.status}${words.map((text) => `, ${text}`).join('')}`,
-    );
+    if (answer.status !== 201 && answer.status !== 204)
+      throw await this.connection.refusal(answer, `store blob ${digest}`);
+    drop(answer);
   }
 }
 
@@ -285,14 +224,6 @@ function nextPage({ headers, url }: HttpAnswer): string | undefined {
   const target = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(headers['link'] ?? '')?.[1];
   if (target === undefined || !URL.canParse(target, url.href)) return undefined;
   return `tags/list${new URL(target, url).search}`;
-}
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString());
-  } catch {
-    return undefined;
-  }
 }
 
 async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {

@@ -14,7 +14,6 @@ export interface TagFilter {
   readonly preReleases?: boolean | undefined;
   /** What begins a pre-release; any other suffix is a variant. Default alpha, beta and rc. */
   readonly preReleasePrefixes?: readonly string[] | undefined;
-  readonly constraint?: string | undefined;
 }
 
 const NUMBERS = /^v?(\d{1,15})(?:\.(\d{1,15}))?(?:\.(\d{1,15}))?(?:-(.+))?$/;
@@ -33,11 +32,9 @@ export function parseVersionTag(tag: string, { variant, preReleasePrefixes }: Ta
 
 /** The tags that are versions and pass the filter, lowest version first; of equal ones the most specific last. */
 export function versionTags(tags: readonly string[], filter: TagFilter): VersionTag[] {
-  const accepts = filter.constraint === undefined ? () => true : parseConstraint(filter.constraint);
   return tags
     .flatMap((tag) => parseVersionTag(tag, filter) ?? [])
     .filter(({ version }) => filter.preReleases === true || version.prerelease.length === 0)
-    .filter(({ version }) => accepts(version))
     .sort((a, b) => a.version.compare(b.version) || a.depth - b.depth || (a.tag < b.tag ? 1 : -1));
 }
 
@@ -63,7 +60,7 @@ export function parseConstraint(text: string): (version: SemVer) => boolean {
 export function aliasesOf(released: VersionTag, tags: readonly string[], filter: TagFilter): string[] {
   const { version } = released;
   if (version.prerelease.length > 0) return [];
-  const higher = versionTags(tags, { ...filter, preReleases: false, constraint: undefined })
+  const higher = versionTags(tags, { ...filter, preReleases: false })
     .map((other) => other.version)
     .filter((other) => other.compare(version) > 0);
   const suffix = filter.variant === undefined ? '' : `-${filter.variant}`;

@@ -36,6 +36,7 @@ export async function pulling<T>(
     try {
       const found = await using(open(context, source, { host: mirror.host, name }, [mirror], false), work);
       if (!isEmpty(found)) return found;
+      context.log(`mirror ${mirror.host} has nothing, asking ${host}\n`);
     } catch (error) {
       context.signal.throwIfAborted();
       context.log(`mirror ${mirror.host} failed, asking ${host}: ${(error as Error).message}\n`);

@@ -158,13 +158,13 @@ describe('unpackLayers', () => {
     expect(place.listing()).toEqual({ x: 'file new' });
   });
 
-  it.each([
+  it.each<[string, LayerEntry[], LayerEntry[], Record<string, string> | undefined]>([
     ['a file by a folder', [file('x')], [file('x/y')], undefined],
     ['a file by a folder of its own', [file('x')], [folder('x'), file('x/y')], { x: 'folder', 'x/y': 'file x/y' }],
     ['a folder by a file', [file('x/y/z')], [file('x')], { x: 'file x' }],
     ['a link by a folder', [link('x', '/a')], [folder('x')], { x: 'folder' }],
     ['a folder by a link', [file('x/y')], [link('x', 'z')], { x: 'link z' }],
-    ['a file by a device', [file('x')], [{ name: 'x', type: 'character-device' } as LayerEntry], {}],
+    ['a file by a device', [file('x')], [{ name: 'x', type: 'character-device' }], {}],
   ])('replaces %s', async (_title, lower, upper, expected) => {
     if (expected === undefined) {
       await expect(place.unpack([lower, upper])).rejects.toThrow(/needs a folder where a file stands/);

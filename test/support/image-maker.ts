@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { pack, type Header } from 'tar-stream';
 
 /** One entry of a layer; `text` makes it a file. */
-export type LayerEntry = Partial<Header> & { readonly name: string; readonly text?: string };
+export type LayerEntry = Partial<Header> & { readonly name: string; readonly text?: string | Buffer };
 
 /** Bytes as a registry names them. */
 export interface Blob {

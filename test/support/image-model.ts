@@ -56,7 +56,7 @@ function apply(root: Folder, entry: LayerEntry, layer: number): void {
   } else if (entry.type === 'symlink') {
     folder.children.set(last, { kind: 'link', layer, target: entry.linkname! });
   } else {
-    folder.children.set(last, { kind: 'file', layer, text: entry.text! });
+    folder.children.set(last, { kind: 'file', layer, text: String(entry.text) });
   }
   for (const passed of way.slice(1)) passed.layer = layer;
 }
