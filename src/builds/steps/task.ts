@@ -116,5 +116,9 @@ async function noticesOf(plan: TaskPlan, { config }: ReadyTask, walk: Walk): Pro
   if (wantsImage && images) throw new Error('not supported yet: images of tasks');
   if (wantsImage) notices.push('warning: the image is ignored: this server runs tasks as processes of its own machine');
   if (plan.hermetic) notices.push('warning: hermetic is ignored: tasks share the network of the machine');
+  if (config.container_limits !== undefined) {
+    notices.push('warning: container_limits are ignored: nothing limits a process of this machine');
+  }
+  if (plan.privileged) notices.push('warning: privileged is ignored: tasks run as the user who runs Weir');
   return notices;
 }
