@@ -112,7 +112,7 @@ export class GroupKnowledge {
 
   private rowsOf(resourceId: ResourceId): Map<Digest, VersionRow | null> {
     let rows = this.rows.get(resourceId);
-    if (rows === undefined) this.rows.set(resourceId, (rows = new Map()));
+    if (rows === undefined) this.rows.set(resourceId, (rows = new Map<Digest, VersionRow | null>()));
     return rows;
   }
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import os from 'node:os';
@@ -332,7 +332,7 @@ function processesNaming(folder: string): { pid: number; command: string }[] {
     .flatMap((file) => {
       const pid = Number(file.split('/')[2]);
       try {
-        return [{ pid, command: execFileSync('cat', [file], { encoding: 'utf8' }).replaceAll('\0', ' ') }];
+        return [{ pid, command: readFileSync(file, 'utf8').replaceAll('\0', ' ') }];
       } catch {
         return []; // it was the look itself
       }

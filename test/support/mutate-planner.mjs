@@ -17,63 +17,213 @@ const PLAN = 'src/planner/plan-inputs.ts';
 
 /** [what is broken, file, text, what stands there instead] */
 const MUTATIONS = [
-  ['a missing pin of a free input is no error', FREE, 'newest === undefined ? pinnedNotFound(input.version.pinned) : found(newest)', 'newest === undefined ? NO_VERSIONS : found(newest)'],
+  [
+    'a missing pin of a free input is no error',
+    FREE,
+    'newest === undefined ? pinnedNotFound(input.version.pinned) : found(newest)',
+    'newest === undefined ? NO_VERSIONS : found(newest)',
+  ],
   ['latest asks for every', FREE, "input.version === 'latest'", "input.version !== 'latest'"],
-  ['latest and every share one error', FREE, 'return newestUsable === null ? NO_VERSIONS_EVERY', 'return newestUsable === null ? NO_VERSIONS'],
+  [
+    'latest and every share one error',
+    FREE,
+    'return newestUsable === null ? NO_VERSIONS_EVERY',
+    'return newestUsable === null ? NO_VERSIONS',
+  ],
   ['every skips to the second unused version', FREE, 'const [next, second] = newer', 'const [second, next] = newer'],
   ['every never has a next one', FREE, 'found(next, second !== undefined)', 'found(next)'],
   ['every always has a next one', FREE, 'found(next, second !== undefined)', 'found(next, true)'],
-  ['every does not fall back to what was used', FREE, 'newestUsable === null ? NO_VERSIONS_EVERY : found(newestUsable)', 'NO_VERSIONS_EVERY'],
+  [
+    'every does not fall back to what was used',
+    FREE,
+    'newestUsable === null ? NO_VERSIONS_EVERY : found(newestUsable)',
+    'NO_VERSIONS_EVERY',
+  ],
   ['a pin text shows only keys', FREE, '`${key}:${pin[key]}`', '`${key}`'],
-  ['a missing pin is blamed on the whole group', GROUP, 'if (missing) findings.set(input, missing);', 'if (missing) for (const each of inputs) findings.set(each, missing);\n    if (missing) rest.length = 0;'],
+  [
+    'a missing pin is blamed on the whole group',
+    GROUP,
+    'if (missing) findings.set(input, missing);',
+    'if (missing) for (const each of inputs) findings.set(each, missing);\n    if (missing) rest.length = 0;',
+  ],
   ['a group with a missing pin says it has more', GROUP, '{ ...finding, hasNext: false }', 'finding'],
-  ['groups stay joined by an input whose pin is missing', GROUP, 'const groups = groupBySharedJobs(rest);', 'const groups = rest.length > 0 ? [rest] : [];'],
-  ['a missing pin in a group is not found out', GROUP, 'if (only === undefined) return { missing: pinnedNotFound(pin) };', 'if (only === undefined) return { wanted: null };'],
-  ['a partial pin takes its newest match only', GROUP, 'if (second !== undefined) return', 'if (second !== undefined && only === undefined) return'],
+  [
+    'groups stay joined by an input whose pin is missing',
+    GROUP,
+    'const groups = groupBySharedJobs(rest);',
+    'const groups = rest.length > 0 ? [rest] : [];',
+  ],
+  [
+    'a missing pin in a group is not found out',
+    GROUP,
+    'if (only === undefined) return { missing: pinnedNotFound(pin) };',
+    'if (only === undefined) return { wanted: null };',
+  ],
+  [
+    'a partial pin takes its newest match only',
+    GROUP,
+    'if (second !== undefined) return',
+    'if (second !== undefined && only === undefined) return',
+  ],
   ['every in a group is latest', GROUP, "isEvery: version === 'every'", 'isEvery: false'],
   ['latest in a group is every', GROUP, "isEvery: version === 'every'", 'isEvery: true'],
   ['a disabled version passes', SEARCH, '!row?.enabled', '!row'],
-  ['a partial pin is not compared', SEARCH, 'pin !== null && !versionContains(row.version, pin)', 'pin !== null && false'],
-  ['only the first version of a build counts', SEARCH, 'return [...new Set(held)].filter(', 'return held.slice(0, 1).filter('],
-  ['the last version of a build is preferred', SEARCH, 'return [...new Set(held)].filter(', 'return [...new Set(held)].reverse().filter('],
-  ['inputs are chosen without asking what other inputs of the job took', SEARCH, '!(other === input || state.alternatives[other]?.includes(job))', 'other !== input'],
-  ['an input takes no version from a build chosen for another', SEARCH, '(i === input || state.alternatives[i]?.includes(head.job))', 'i === input'],
-  ['builds need not hold the version together', SEARCH, '? (build.versions[resourceId] ?? []).includes(digest)', '? true'],
-  ['the highest job goes first', SEARCH, "      return open[0];", "      return open.at(-1);"],
+  [
+    'a partial pin is not compared',
+    SEARCH,
+    'pin !== null && !versionContains(row.version, pin)',
+    'pin !== null && false',
+  ],
+  [
+    'only the first version of a build counts',
+    SEARCH,
+    'return [...new Set(held)].filter(',
+    'return held.slice(0, 1).filter(',
+  ],
+  [
+    'the last version of a build is preferred',
+    SEARCH,
+    'return [...new Set(held)].filter(',
+    'return [...new Set(held)].reverse().filter(',
+  ],
+  [
+    'inputs are chosen without asking what other inputs of the job took',
+    SEARCH,
+    '!(other === input || state.alternatives[other]?.includes(job))',
+    'other !== input',
+  ],
+  [
+    'an input takes no version from a build chosen for another',
+    SEARCH,
+    '(i === input || state.alternatives[i]?.includes(head.job))',
+    'i === input',
+  ],
+  [
+    'builds need not hold the version together',
+    SEARCH,
+    '? (build.versions[resourceId] ?? []).includes(digest)',
+    '? true',
+  ],
+  ['the highest job goes first', SEARCH, '      return open[0];', '      return open.at(-1);'],
   ['every does not wait for the job that knows where to go on', SEARCH, 'return known ?? open[0];', 'return open[0];'],
-  ['every starts from the beginning', SEARCH, "this.inputs[input]?.isEvery ? state.lastUse?.get(job) : undefined", 'undefined'],
-  ['the last use is forgotten when the first input has none', SEARCH, 'yield* this.knowledge.lastUseOf(this.plannedJob, wanted.resourceId) }', '(yield* this.knowledge.lastUseOf(this.plannedJob, wanted.resourceId)) ?? new Map() }'],
+  [
+    'every starts from the beginning',
+    SEARCH,
+    'this.inputs[input]?.isEvery ? state.lastUse?.get(job) : undefined',
+    'undefined',
+  ],
+  [
+    'the last use is forgotten when the first input has none',
+    SEARCH,
+    'yield* this.knowledge.lastUseOf(this.plannedJob, wanted.resourceId) }',
+    '(yield* this.knowledge.lastUseOf(this.plannedJob, wanted.resourceId)) ?? new Map() }',
+  ],
   ['the last use comes from the newest input', SEARCH, 'if (state.lastUse !== undefined) return state;', ''],
-  ['of several pipes the oldest counts', KNOWLEDGE, 'comparePlaces(known, place) < 0', 'comparePlaces(known, place) > 0'],
+  [
+    'of several pipes the oldest counts',
+    KNOWLEDGE,
+    'comparePlaces(known, place) < 0',
+    'comparePlaces(known, place) > 0',
+  ],
   ['has-next in every group', SEARCH, '.some(({ rank }) => rank === 0)', '.some(({ rank }) => rank < 2)'],
   ['no has-next in groups', SEARCH, '.some(({ rank }) => rank === 0)', '.some(({ rank }) => rank > 2)'],
   ['only the last build vouches', SEARCH, 'end.alternatives[input]?.map(', 'end.alternatives[input]?.slice(-1).map('],
-  ['the first way of any is the only one', SEARCH, 'const heads = wanted.alternatives.map(', 'const heads = wanted.alternatives.slice(0, 1).map('],
-  ['ways of any go one after the other', SEARCH, 'rival === undefined || compareEntries(entry, rival) < 0', 'rival === undefined'],
+  [
+    'the first way of any is the only one',
+    SEARCH,
+    'const heads = wanted.alternatives.map(',
+    'const heads = wanted.alternatives.slice(0, 1).map(',
+  ],
+  [
+    'ways of any go one after the other',
+    SEARCH,
+    'rival === undefined || compareEntries(entry, rival) < 0',
+    'rival === undefined',
+  ],
   ['states with other builds count as equal', SEARCH, '[key, ways, taken]', '[key, ways]'],
-  ['states with other versions count as equal', SEARCH, "digest !== undefined && this.isOpen(state, i) ? `|${this.numberOf(digest)}` : '|'", "'|'"],
-  ['one failed build ends the search', SEARCH, 'if (found !== undefined) return found;\n    }\n    this.dead.add(key);', 'return found;\n    }\n    this.dead.add(key);'],
-  ['builds go oldest first', LIST, "[{ rank: 1, order: 'newest first', after: null, until: null }]", "[{ rank: 1, order: 'oldest first', after: null, until: null }]"],
-  ['unused builds go newest first', LIST, "order: 'oldest first', after: endOfPlace, until: null", "order: 'newest first', after: null, until: endOfPlace"],
-  ['the build used last counts as unused', LIST, "{ rank: 0, order: 'oldest first', after: endOfPlace", "{ rank: 0, order: 'oldest first', after: [root, id - 1]"],
+  [
+    'states with other versions count as equal',
+    SEARCH,
+    "digest !== undefined && this.isOpen(state, i) ? `|${this.numberOf(digest)}` : '|'",
+    "'|'",
+  ],
+  [
+    'one failed build ends the search',
+    SEARCH,
+    'if (found !== undefined) return found;\n    }\n    this.dead.add(key);',
+    'return found;\n    }\n    this.dead.add(key);',
+  ],
+  [
+    'builds go oldest first',
+    LIST,
+    "[{ rank: 1, order: 'newest first', after: null, until: null }]",
+    "[{ rank: 1, order: 'oldest first', after: null, until: null }]",
+  ],
+  [
+    'unused builds go newest first',
+    LIST,
+    "order: 'oldest first', after: endOfPlace, until: null",
+    "order: 'newest first', after: null, until: endOfPlace",
+  ],
+  [
+    'the build used last counts as unused',
+    LIST,
+    "{ rank: 0, order: 'oldest first', after: endOfPlace",
+    "{ rank: 0, order: 'oldest first', after: [root, id - 1]",
+  ],
   ['the build used last is not used again', LIST, 'after: [root, id + 1]', 'after: [root, id]'],
-  ['reruns of the build used last are never tried', LIST, 'if (!isRerun) stretches.push(', 'if (false) stretches.push('],
+  [
+    'reruns of the build used last are never tried',
+    LIST,
+    'if (!isRerun) stretches.push(',
+    'if (false) stretches.push(',
+  ],
   ['reruns of the build used last count as unused', LIST, '[root, Number.MAX_SAFE_INTEGER]', '[root, id]'],
-  ['a build newer than a used rerun is not unused', LIST, 'isRerun ? last :', 'isRerun ? [root, Number.MAX_SAFE_INTEGER] :'],
+  [
+    'a build newer than a used rerun is not unused',
+    LIST,
+    'isRerun ? last :',
+    'isRerun ? [root, Number.MAX_SAFE_INTEGER] :',
+  ],
   ['only the first page is read', LIST, 'if (isLast) {', 'if (isLast !== null) {'],
   ['ranks do not matter between ways', LIST, 'a.rank - b.rank ||', '0 ||'],
-  ['any is all', PASSED, "if ('any' in passed) return passed.any.flatMap(expand);", "if ('any' in passed) return expand({ all: passed.any });"],
-  ['all is any', PASSED, "  return passed.all\n    .map(expand)\n    .reduce", "  if (passed) return passed.all.flatMap(expand);\n  return passed.all\n    .map(expand)\n    .reduce"],
+  [
+    'any is all',
+    PASSED,
+    "if ('any' in passed) return passed.any.flatMap(expand);",
+    "if ('any' in passed) return expand({ all: passed.any });",
+  ],
+  [
+    'all is any',
+    PASSED,
+    '  return passed.all\n    .map(expand)\n    .reduce',
+    '  if (passed) return passed.all.flatMap(expand);\n  return passed.all\n    .map(expand)\n    .reduce',
+  ],
   ['jobs go in the order written', PASSED, '[...new Set(jobs)].sort((a, b) => a - b)', '[...new Set(jobs)]'],
   ['ways that ask for more stay', PASSED, 'other !== jobs && other.every((job) => jobs.includes(job))', 'false'],
   ['a bridging input joins the first group only', PASSED, 'home.inputs.push(...other.inputs);', 'break;'],
   ['every input is its own group', PASSED, 'if (home === undefined) {', 'if (home === undefined || others) {'],
-  ['all inputs are one group', PASSED, 'const [home, ...others] = groups.filter((group) => [...jobs].some((job) => group.jobs.has(job)));', 'const [home, ...others] = groups;'],
+  [
+    'all inputs are one group',
+    PASSED,
+    'const [home, ...others] = groups.filter((group) => [...jobs].some((job) => group.jobs.has(job)));',
+    'const [home, ...others] = groups;',
+  ],
   ['groups keep no order', PASSED, 'inputs.filter((input) => group.inputs.includes(input))', 'group.inputs'],
   ['everything is a first occurrence', PLAN, '=== false;', '!== null;'],
   ['nothing is a first occurrence', PLAN, '=== false;', '=== null;'],
-  ['one resolved input is enough', PLAN, "inputs.every((input) => !('error' in input))", "inputs.some((input) => !('error' in input))"],
-  ['has-next of one input is not the job\'s', PLAN, "some((finding) => 'row' in finding && finding.hasNext)", "every((finding) => 'row' in finding && finding.hasNext)"],
+  [
+    'one resolved input is enough',
+    PLAN,
+    "inputs.every((input) => !('error' in input))",
+    "inputs.some((input) => !('error' in input))",
+  ],
+  [
+    "has-next of one input is not the job's",
+    PLAN,
+    "some((finding) => 'row' in finding && finding.hasNext)",
+    "every((finding) => 'row' in finding && finding.hasNext)",
+  ],
   ['passed is not looked at', PLAN, 'if (request.passed === null || alternatives === null)', 'if (request)'],
 ];
 
@@ -82,7 +232,8 @@ const copy = mkdtempSync(path.join(os.tmpdir(), 'weir-mutants-'));
 const wanted = process.argv[2] ?? '';
 
 function prepareCopy() {
-  for (const part of ['src/planner', 'src/model', 'test/scenarios/planner']) cpSync(path.join(root, part), path.join(copy, part), { recursive: true });
+  for (const part of ['src/planner', 'src/model', 'test/scenarios/planner'])
+    cpSync(path.join(root, part), path.join(copy, part), { recursive: true });
   mkdirSync(path.join(copy, 'test/support'), { recursive: true });
   mkdirSync(path.join(copy, 'src/cli/commands'), { recursive: true });
   for (const file of ['planner-oracle.ts', 'random-worlds.ts', 'compare-with-oracle.ts']) {
@@ -94,13 +245,23 @@ function prepareCopy() {
   const { jest, type } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   const { globalSetup, globalTeardown, ...config } = jest;
   const roots = ['<rootDir>/test/scenarios/planner'];
-  writeFileSync(path.join(copy, 'package.json'), JSON.stringify({ type, jest: { ...config, roots, cacheDirectory: path.join(copy, '.cache') } }));
+  writeFileSync(
+    path.join(copy, 'package.json'),
+    JSON.stringify({ type, jest: { ...config, roots, cacheDirectory: path.join(copy, '.cache') } }),
+  );
 }
 
 /** @returns whether a test failed, and which. */
 function runTests() {
   const jest = path.join(root, 'node_modules/jest/bin/jest.js');
-  const args = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', jest, '--runInBand', '--bail', '--silent'];
+  const args = [
+    '--experimental-vm-modules',
+    '--disable-warning=ExperimentalWarning',
+    jest,
+    '--runInBand',
+    '--bail',
+    '--silent',
+  ];
   const env = { ...process.env, WEIR_PLANNER_WORLDS: '4000', WEIR_PLANNER_PROPERTY_WORLDS: '100' };
   const run = spawnSync(process.execPath, args, { cwd: copy, env, encoding: 'utf8', timeout: 300_000 });
   return { failed: run.status !== 0, first: /● (.+)/.exec(run.stderr)?.[1] ?? `exit ${run.status ?? run.signal}` };
@@ -115,8 +276,12 @@ try {
   for (const [name, file, text, instead] of chosen) {
     const target = path.join(copy, file);
     const original = readFileSync(target, 'utf8');
-    if (original.split(text).length !== 2) throw new Error(`mutation "${name}": its text stands ${original.split(text).length - 1} times in ${file}`);
-    writeFileSync(target, original.replace(text, () => instead));
+    if (original.split(text).length !== 2)
+      throw new Error(`mutation "${name}": its text stands ${original.split(text).length - 1} times in ${file}`);
+    writeFileSync(
+      target,
+      original.replace(text, () => instead),
+    );
     const { failed, first } = runTests();
     writeFileSync(target, original);
     if (!failed) unnoticed++;
