@@ -3,6 +3,7 @@ import { VERSION } from '../platform/version.js';
 import type { Cli } from './cli.js';
 import { buildCommands } from './commands/builds.js';
 import { configCommands } from './commands/configs.js';
+import { explainCommand } from './commands/explain.js';
 import { jobCommands } from './commands/jobs.js';
 import { loginCommands } from './commands/login.js';
 import { planCommand } from './commands/plan.js';
@@ -54,6 +55,7 @@ export function program(cli: Cli): Command {
     ...configCommands(cli),
     ...pipelineCommands(cli),
     ...jobCommands(cli),
+    explainCommand(cli),
     watchCommand(cli),
     ...buildCommands(cli),
     ...resourceCommands(cli),

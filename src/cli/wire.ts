@@ -96,6 +96,43 @@ export interface WireSource {
   readonly pipelines: readonly string[];
 }
 
+/** Why a job runs or does not. */
+export interface WireJobExplanation {
+  readonly job: string;
+  readonly runs: boolean;
+  readonly summary: string;
+  readonly running: readonly { readonly name: string }[];
+  readonly builds: readonly { readonly name: string | null; readonly blockers: readonly WireText[] }[];
+  readonly when_nothing_waits: string | null;
+  readonly inputs: readonly {
+    readonly name: string;
+    readonly resource: string;
+    readonly trigger: boolean;
+    readonly passed: readonly string[];
+    readonly error?: string;
+    readonly check: WireText & { readonly state: string };
+    readonly candidates: readonly (WireText & {
+      readonly version: Readonly<Record<string, string>>;
+      readonly verdict: { readonly kind: string };
+    })[];
+    readonly more: number;
+  }[];
+  readonly fixes: readonly WireText[];
+}
+
+/** Why a build ran with its versions, or waits. */
+export interface WireBuildExplanation {
+  readonly build: WireBuild;
+  readonly summary: string;
+  readonly blockers: readonly WireText[];
+  readonly inputs: readonly (WireText & { readonly name: string; readonly resource: string })[];
+  readonly fixes: readonly WireText[];
+}
+
+export interface WireText {
+  readonly text: string;
+}
+
 /** One frame's `data` of the event stream. */
 export interface WireEvent {
   readonly event: string;

@@ -76,7 +76,7 @@ export function describeBlocker(blocker: Blocker): string {
     case 'serial-group':
       return `serial group ${blocker.group} runs one build at a time${describeQueue(blocker.builds, blocker.place)}`;
     case 'waiting-for-check':
-      return `input ${blocker.input} waits for a check of resource ${blocker.resource} that is newer than ${blocker.since}`;
+      return `input ${blocker.input} waits for a check of resource ${blocker.resource} that is newer than ${describeTime(blocker.since)}`;
     case 'inputs':
       return blocker.inputs.map(({ input, text }) => `input ${input}: ${text}`).join('; ');
     case 'older-build-waits':
@@ -88,8 +88,14 @@ export function describeBlocker(blocker: Blocker): string {
   }
 }
 
-function describePause({ by, at, reason }: PauseInfo): string {
-  return `${by ? ` by ${by}` : ''}${at ? ` since ${at}` : ''}${reason ? `: ${reason}` : ''}`;
+/** ` by ann since 2026-11-21 18:22 UTC: why`; what is not known is left out. */
+export function describePause({ by, at, reason }: PauseInfo): string {
+  return `${by ? ` by ${by}` : ''}${at ? ` since ${describeTime(at)}` : ''}${reason ? `: ${reason}` : ''}`;
+}
+
+/** An ISO 8601 time for people: `2026-11-21 18:22 UTC`. */
+export function describeTime(at: string): string {
+  return `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 function describeQueue(builds: readonly BuildRef[], place: number): string {
@@ -97,6 +103,7 @@ function describeQueue(builds: readonly BuildRef[], place: number): string {
   return `${running}; place ${place} in the queue`;
 }
 
-function describeBuild({ job, name }: BuildRef): string {
+/** `job #7`. */
+export function describeBuild({ job, name }: BuildRef): string {
   return `${job} #${name}`;
 }

@@ -307,7 +307,7 @@ describe('what blocks a build, in words', () => {
       'pauses',
       { jobPaused: pause, pending: [manual(3)] },
       chosen(false),
-      ['the job is paused by ann since 2026-01-01T00:00:00Z: release'],
+      ['the job is paused by ann since 2026-01-01 00:00 UTC: release'],
     ],
     [
       'an unknown pause',
@@ -337,7 +337,7 @@ describe('what blocks a build, in words', () => {
       'a check',
       { inputs: [input({ checkEndedAtMs: null })], pending: [manual(3, { createdAtMs: 0 })] },
       chosen(false),
-      ['input repo waits for a check of resource repo that is newer than 1970-01-01T00:00:00.000Z'],
+      ['input repo waits for a check of resource repo that is newer than 1970-01-01 00:00 UTC'],
     ],
     ['missing versions', { pending: [manual(3)] }, unresolved, ['input repo: latest version of resource not found']],
     ['nothing to build', {}, chosen(false), ['no input that triggers has a new version']],

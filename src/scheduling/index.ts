@@ -1,4 +1,5 @@
-export * from './explain-job.js';
+export * from './explain-types.js';
+export * from './explain.service.js';
 export * from './jobs.service.js';
 export type { PlanInputs } from './round.js';
 export * from './scheduling.loop.js';

@@ -13,7 +13,7 @@ import { CachedHistory } from './cached-history.js';
 import type { EffectiveSetCache } from './effective-set-cache.js';
 
 /** On PostgreSQL a round may be a round trip, and others wait for the connection. */
-const POSTGRES_WORK_BUDGET: WorkBudget = { ...DEFAULT_WORK_BUDGET, rounds: 500 };
+export const POSTGRES_WORK_BUDGET: WorkBudget = { ...DEFAULT_WORK_BUDGET, rounds: 500 };
 /** Rounds that memory answers do not wait for anything; so often others get their turn all the same. */
 const ROUNDS_IN_A_ROW = 16;
 

@@ -12,7 +12,7 @@ import {
   type InputsExplanation,
 } from '../../src/planner/index.js';
 import { EffectiveSetCache } from '../../src/scheduling/effective-set-cache.js';
-import { explainRequest } from '../../src/scheduling/explain-job.js';
+import { explainRequest } from '../../src/scheduling/explain-inputs.js';
 import { askPostgres, planOnPostgres } from '../../src/scheduling/plan-on-postgres.js';
 import { planWorld } from '../support/compare-with-oracle.js';
 import { randomWorld } from '../support/random-worlds.js';

@@ -7,13 +7,14 @@ import type { Build, BuildPreparation } from '../../model/index.js';
 import type { ByWhom, Pipeline } from '../../pipelines/index.js';
 import { publicPlan } from '../../planner/index.js';
 import { NotFoundError, Settings } from '../../platform/index.js';
-import { JobsService } from '../../scheduling/index.js';
+import { ExplainService, JobsService } from '../../scheduling/index.js';
 import { EventStreams } from '../http/event-streams.js';
 import { sendPage, ValidPage, type PageQuery } from '../http/pages.js';
 import { BuildPipe, ThePipeline } from '../http/params.js';
 import { Valid } from '../http/validate.js';
 import { Who } from '../http/who.js';
 import { toBuildResourcesView, toBuildView } from '../mappers/build.mapper.js';
+import { toBuildExplanationView } from '../mappers/explanation.mapper.js';
 
 type View = Record<string, unknown>;
 const commentRequest = z.object({ comment: z.string().max(10_000) });
@@ -23,6 +24,7 @@ export class BuildsController {
   constructor(
     @Inject(BuildsService) private readonly builds: BuildsService,
     @Inject(JobsService) private readonly jobs: JobsService,
+    @Inject(ExplainService) private readonly explanations: ExplainService,
     @Inject(TeamsService) private readonly teams: TeamsService,
     @Inject(EventStreams) private readonly streams: EventStreams,
     @Inject(Settings) private readonly settings: Settings,
@@ -88,6 +90,12 @@ export class BuildsController {
   @Get('builds/:id/preparation')
   preparation(@Param('id', BuildPipe) build: Build): Promise<BuildPreparation> {
     return this.jobs.preparation(build.id);
+  }
+
+  /** Why it ran with its versions, or what it waits for. */
+  @Get('builds/:id/explain')
+  async explain(@Param('id', BuildPipe) { id }: Build): Promise<View> {
+    return toBuildExplanationView(await this.explanations.build(id));
   }
 
   @Put('builds/:id/abort')

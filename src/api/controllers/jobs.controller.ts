@@ -3,12 +3,13 @@ import type { FastifyReply } from 'fastify';
 import { BuildsService } from '../../builds/index.js';
 import type { JobId } from '../../model/index.js';
 import { PipelinesService, type ByWhom, type JobRef, type Pipeline } from '../../pipelines/index.js';
-import { JobsService } from '../../scheduling/index.js';
+import { ExplainService, JobsService } from '../../scheduling/index.js';
 import { Settings } from '../../platform/index.js';
 import { sendPage, ValidPage, type PageQuery } from '../http/pages.js';
 import { PipelinePath, TheJob, ThePipeline } from '../http/params.js';
 import { Who } from '../http/who.js';
 import { toBuildView } from '../mappers/build.mapper.js';
+import { toJobExplanationView } from '../mappers/explanation.mapper.js';
 import { toJobSummary, toJobView, toNextInputView } from '../mappers/job.mapper.js';
 
 type View = Record<string, unknown>;
@@ -18,6 +19,7 @@ const JOB = 'teams/:team/pipelines/:pipeline/jobs/:job';
 export class JobsController {
   constructor(
     @Inject(JobsService) private readonly jobs: JobsService,
+    @Inject(ExplainService) private readonly explanations: ExplainService,
     @Inject(BuildsService) private readonly builds: BuildsService,
     @Inject(PipelinesService) private readonly pipelines: PipelinesService,
     @Inject(Settings) private readonly settings: Settings,
@@ -41,6 +43,12 @@ export class JobsController {
   @Get(`${JOB}/inputs`)
   async inputs(@TheJob() id: JobId): Promise<View[]> {
     return (await this.jobs.nextInputs(id)).map(toNextInputView);
+  }
+
+  /** Why it runs, or does not. */
+  @Get(`${JOB}/explain`)
+  async explain(@TheJob() id: JobId): Promise<View> {
+    return toJobExplanationView(await this.explanations.job(id));
   }
 
   @Put(`${JOB}/pause`)

@@ -1,5 +1,5 @@
-import type { JobId, Version } from '../model/index.js';
-import { readJobSnapshot, readPlanningNames, type Db, type Queryable } from '../persistence/index.js';
+import type { Version } from '../model/index.js';
+import { readPlanningNames, type Queryable } from '../persistence/index.js';
 import {
   describeFix,
   describeVerdict,
@@ -12,8 +12,7 @@ import {
   type Names,
   type Verdict,
 } from '../planner/index.js';
-import { askPostgres } from './plan-on-postgres.js';
-import { requestOf } from './round.js';
+import { askPostgres, POSTGRES_WORK_BUDGET } from './plan-on-postgres.js';
 
 /** Why a job gets its inputs, or none, with words for people beside the data. */
 export interface ExplainedInputs {
@@ -25,29 +24,26 @@ export interface ExplainedInputs {
 export interface ExplainedInput {
   readonly name: string;
   readonly resource: string;
+  /** Names of the jobs that a version must have passed, flat. */
+  readonly passed: readonly string[];
   /** Newest first; the chosen version comes last if it is older than all that is shown. */
   readonly candidates: readonly { readonly version: Version; readonly verdict: Verdict; readonly text: string }[];
   readonly more: number;
 }
 
-/** Explains what the job's next plan is, as of one moment. @returns undefined when there is no such job. */
-export async function explainJob(db: Db, jobId: JobId): Promise<ExplainedInputs | undefined> {
-  return db.tx(async (tx) => {
-    const snapshot = await readJobSnapshot(tx, jobId);
-    return snapshot && explainRequest(tx, requestOf(snapshot));
-  }, 'REPEATABLE READ');
-}
-
+/** Explains what the planner chooses now. All answers are of one moment if `db` is a repeatable-read transaction. */
 export async function explainRequest(db: Queryable, request: JobRequest): Promise<ExplainedInputs> {
-  const explanation = await askPostgres(db, request, explainInputs(request));
+  const explanation = await askPostgres(db, request, explainInputs(request, POSTGRES_WORK_BUDGET));
   const names = await namesFor(db, request, explanation);
-  const inputs = explanation.proofs.map(({ name, resourceId, candidates, more }): ExplainedInput => {
+  const inputs = explanation.proofs.map(({ name, resourceId, candidates, more }, i): ExplainedInput => {
+    const { passed = null } = request.inputs[i] ?? {};
     const told = candidates.map(({ version, verdict }) => ({
       version,
       verdict,
       text: describeVerdict(verdict, names),
     }));
-    return { name, resource: names.resource(resourceId), candidates: told, more };
+    const jobs = passed ? jobsNamed(passed).map((id) => names.job(id)) : [];
+    return { name, resource: names.resource(resourceId), passed: jobs, candidates: told, more };
   });
   const fixes = explanation.fixes.map((fix) => ({ text: describeFix(fix, names), fix }));
   return { plan: explanation.plan, inputs, fixes };
@@ -72,7 +68,7 @@ async function namesFor(db: Queryable, request: JobRequest, { proofs }: InputsEx
 }
 
 /** `ref:abc branch:main`; a version of one key is its value alone. */
-function versionText(version: Version): string {
+export function versionText(version: Version): string {
   const entries = Object.entries(version);
   return entries.length === 1 ? String(entries[0]?.[1]) : entries.map(([key, value]) => `${key}:${value}`).join(' ');
 }
