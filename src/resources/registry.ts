@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { git } from '../../resource-types/git/index.js';
+import { githubRelease } from '../../resource-types/github-release/index.js';
 import { http } from '../../resource-types/http/index.js';
 import { mock } from '../../resource-types/mock/index.js';
 import { registryImage } from '../../resource-types/registry-image/index.js';
@@ -14,7 +15,10 @@ import type { ResourceType } from './contract.js';
 @Injectable()
 export class ResourceTypeRegistry {
   private readonly types: ReadonlyMap<string, ResourceType> = new Map(
-    [git, http, mock, pool, registryImage, semver, time].map((type) => [type.name, type as ResourceType]),
+    [git, githubRelease, http, mock, pool, registryImage, semver, time].map((type) => [
+      type.name,
+      type as ResourceType,
+    ]),
   );
 
   /** In alphabetical order. */
