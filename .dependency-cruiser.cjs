@@ -15,6 +15,7 @@ const rooms = {
   scheduling: ['planner', 'persistence', 'events', 'platform'],
   builds: ['resources', 'runtime', 'pipelines', 'planner', 'persistence', 'events', 'platform'],
   auth: ['persistence', 'platform'],
+  retention: ['persistence', 'platform'],
   api: [
     'auth',
     'builds',

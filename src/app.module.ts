@@ -8,6 +8,7 @@ import { PersistenceModule, type Db, type NotificationListener } from './persist
 import { PipelinesModule } from './pipelines/index.js';
 import { PlatformModule, type Clock, type Logger, type Settings } from './platform/index.js';
 import { ResourcesModule } from './resources/index.js';
+import { RetentionModule } from './retention/index.js';
 import { RuntimeModule } from './runtime/index.js';
 import { SchedulingModule } from './scheduling/index.js';
 
@@ -47,6 +48,7 @@ export class AppModule {
         SchedulingModule,
         EnginePartsModule,
         BuildsModule,
+        RetentionModule,
         ApiModule,
       ],
     };

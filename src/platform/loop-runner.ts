@@ -1,3 +1,4 @@
+import { CronJob } from 'cron';
 import type { Logger } from './logger.js';
 import { messageOf } from './errors.js';
 
@@ -5,6 +6,8 @@ export interface Loop {
   readonly name: string;
   /** Longest time between two rounds, in milliseconds. A tick makes the loop true; {@link LoopRunner.wake} makes it fast. */
   readonly tickMs: number;
+  /** Times of day (UTC) that wake it too, as a cron expression: for work that people expect at known hours. */
+  readonly cron?: string;
   /** One round. Everything it starts is awaited before it returns. A throw is logged and the next tick tries again. */
   runOnce(signal: AbortSignal): Promise<void>;
 }
@@ -30,6 +33,7 @@ export class LoopRunner {
   private wanted = true;
   private rouse: (() => void) | undefined;
   private finished: Promise<void> | undefined;
+  private cron: CronJob | undefined;
 
   constructor(
     private readonly loop: Loop,
@@ -47,6 +51,10 @@ export class LoopRunner {
 
   start(): void {
     LoopRunner.started.add(this);
+    const { cron: cronTime } = this.loop;
+    if (cronTime !== undefined) {
+      this.cron ??= CronJob.from({ cronTime, onTick: () => this.wake(), timeZone: 'UTC', start: true });
+    }
     this.finished ??= this.run();
   }
 
@@ -59,6 +67,7 @@ export class LoopRunner {
   /** Stops after the round that is running; resolves when it is over. */
   async stop(): Promise<void> {
     this.stopping.abort();
+    await this.cron?.stop();
     this.rouse?.();
     await this.finished;
     LoopRunner.started.delete(this);

@@ -1,0 +1,2 @@
+export * from './retention.loop.js';
+export * from './retention.module.js';
