@@ -191,6 +191,17 @@ describe('unpackLayers', () => {
     for (const path of ['locked', 'run', 'lnk']) expect(lstatSync(join(place.root, path)).mtime).toEqual(mtime);
   });
 
+  it('keeps modes whatever the umask of the server is', async () => {
+    const before = process.umask(0o077);
+    try {
+      await place.unpack([[file('open', '', { mode: 0o666 }), file('a/closed', '', { mode: 0o600 })]]);
+    } finally {
+      process.umask(before);
+    }
+    const modes = ['open', 'a', 'a/closed'].map((path) => statSync(join(place.root, path)).mode & 0o777);
+    expect(modes).toEqual([0o666, 0o755, 0o600]);
+  });
+
   it('drops owners and set-user bits when told so, and leaves everything readable for the owner', async () => {
     const more = { uid: 4321, gid: 4321 };
     await place.unpack(

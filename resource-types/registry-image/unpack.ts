@@ -90,6 +90,7 @@ class Unpacking {
   private bytes = 0;
   private skippedDevices = 0;
   private readonly keepsOwners: boolean;
+  private readonly umask = process.umask();
   private readonly maxEntries: number;
   private readonly maxBytes: number;
 
@@ -193,14 +194,16 @@ class Unpacking {
     if (Object.keys(header.pax ?? {}).some((key) => key.startsWith('GNU.sparse'))) {
       throw new ResourceFailure('sparse files are not supported');
     }
+    const mode = this.keepsOwners ? header.mode & 0o7777 : (header.mode & 0o777) | 0o400;
     // `wx` writes through no link and into no file that has another name elsewhere.
-    const file = await this.replacing(path, () => open(path, 'wx', 0o600));
+    const file = await this.replacing(path, () => open(path, 'wx', mode & 0o777));
     try {
       await writeFile(file, body);
       const { uid, gid } = ownerOf(header);
-      if (this.keepsOwners) await file.chown(uid, gid);
-      const mode = header.mode;
-      await file.chmod(this.keepsOwners ? mode & 0o7777 : (mode & 0o777) | 0o400);
+      const isOwn = uid === process.getuid?.() && gid === process.getgid?.();
+      if (this.keepsOwners && !isOwn) await file.chown(uid, gid);
+      // Images have many small files: each call that can be spared counts.
+      if ((mode & (0o7000 | this.umask)) !== 0) await file.chmod(mode);
       await file.utimes(timeOf(header), timeOf(header));
     } finally {
       await file.close();
