@@ -12,6 +12,7 @@ import { BuildsController } from './controllers/builds.controller.js';
 import { ConfigsController } from './controllers/configs.controller.js';
 import { InfoController } from './controllers/info.controller.js';
 import { JobsController } from './controllers/jobs.controller.js';
+import { MetricsController } from './controllers/metrics.controller.js';
 import { PipelinesController } from './controllers/pipelines.controller.js';
 import { ResourcesController } from './controllers/resources.controller.js';
 import { RootController } from './controllers/root.controller.js';
@@ -30,6 +31,7 @@ import { EventStreams } from './http/event-streams.js';
   controllers: [
     RootController,
     InfoController,
+    MetricsController,
     SkyController,
     UsersController,
     PipelinesController,

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Db } from '../persistence/index.js';
 import { CLOCK, LoopRunner, type Clock } from '../platform/index.js';
+import { SchedulingLoop } from '../scheduling/index.js';
 
 /** `failing`: the database does not answer; `degraded`: a loop's last round failed. */
 export interface Health {
@@ -14,6 +15,8 @@ export interface Health {
     readonly paused: false;
     readonly last_ran: string;
   }[];
+  /** Pending builds found without a reason to wait since the start: 0, or the server has a fault. */
+  readonly watchdog: { readonly pending_without_reason: number };
 }
 
 const DATABASE_DEADLINE_MS = 3_000;
@@ -24,6 +27,7 @@ export class HealthService {
   constructor(
     @Inject(Db) private readonly db: Db,
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(SchedulingLoop) private readonly scheduling: SchedulingLoop,
   ) {}
 
   async look(): Promise<Health> {
@@ -42,6 +46,7 @@ export class HealthService {
       database: isAnswering ? { status: 'healthy' } : { status: 'unhealthy', error: 'the database does not answer' },
       workers: { status: 'healthy', total: 1, running: 1 },
       components,
+      watchdog: { pending_without_reason: this.scheduling.violations },
     };
   }
 

@@ -1,4 +1,4 @@
-import type { Build, BuildEvent, BuildId, EventOrigin, PlanNode } from '../model/index.js';
+import type { Build, BuildEvent, BuildId, EventOrigin, FinalStatus, PlanNode } from '../model/index.js';
 import { findBuild, loadClaimedBuild, type Db, type LeaseHolder } from '../persistence/index.js';
 import { messageOf, type Clock, type Logger, type Settings } from '../platform/index.js';
 import type { PipelinesService } from '../pipelines/index.js';
@@ -69,14 +69,17 @@ export class BuildRun {
   /**
    * Walks the plan to its end and finishes the build. Steps that the journal knows as finished give their recorded result
    * instead of running; a process that runs is joined.
+   * @returns how the build ended.
    * @throws RunSuspended when the build was let go; it goes on elsewhere.
    */
-  async execute(walk: StepWalker): Promise<void> {
+  async execute(walk: StepWalker): Promise<FinalStatus> {
     const outcome = await walk(this.plan, { run: this, scope: new Scope(), signal: this.aborting.signal });
     this.throwIfLetGo();
-    await this.journal.finish(statusOf(outcome));
+    const status = statusOf(outcome);
+    await this.journal.finish(status);
     this.isFinished = true;
     await this.removeTraces();
+    return status;
   }
 
   /** Ends a build that cannot be run because of a fault of ours. */

@@ -1,5 +1,5 @@
 import { Inject, Injectable, Optional, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import type { BuildId } from '../model/index.js';
+import type { BuildId, FinalStatus } from '../model/index.js';
 import {
   Db,
   NotificationListener,
@@ -15,9 +15,11 @@ import {
   CLOCK,
   LOGGER,
   LoopRunner,
+  Metrics,
   Settings,
   messageOf,
   type Clock,
+  type Counter,
   type Logger,
   type Loop,
 } from '../platform/index.js';
@@ -49,6 +51,7 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
   private readonly holder: LeaseHolder;
   private readonly parts: EngineParts;
   private readonly runner: LoopRunner;
+  private readonly finished: Counter<'kind' | 'status'>;
   private readonly active = new Map<BuildId, ActiveBuild>();
   private readonly faults = new Map<BuildId, number>();
   private unlisten: (() => void) | undefined;
@@ -65,6 +68,7 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
     @Inject(Settings) settings: Settings,
     @Inject(CLOCK) clock: Clock,
     @Inject(LOGGER) private readonly log: Logger,
+    @Inject(Metrics) metrics: Metrics,
     @Optional() @Inject(CHECK_RUNNER) checkRunner?: CheckRunner,
     @Optional() @Inject(CREDENTIALS) credentials?: CredentialSource,
   ) {
@@ -81,6 +85,10 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
       checkRunner,
       credentials,
     };
+    this.finished = metrics.counter('weir_builds_finished_total', 'Builds that this server ran to their end.', [
+      'kind',
+      'status',
+    ]);
     this.runner = new LoopRunner(this, log);
   }
 
@@ -163,8 +171,9 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
   /** Never throws: what goes wrong leaves the build to its next taker. */
   private async runBuild(id: BuildId, active: ActiveBuild): Promise<void> {
     try {
-      active.run = await BuildRun.load(this.parts, id, this.holder);
-      await active.run?.execute(walkStep);
+      const run = await BuildRun.load(this.parts, id, this.holder);
+      active.run = run;
+      if (run) this.count(run, await run.execute(walkStep));
       this.faults.delete(id);
     } catch (error) {
       await this.suspended(id, active, error).catch((fault: unknown) =>
@@ -183,9 +192,15 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
     this.faults.set(id, faults);
     if (faults >= MAX_FAULTS) {
       this.faults.delete(id);
-      await active.run?.giveUp(`the build cannot go on: ${messageOf(cause)}`);
-      await active.run?.killProcesses();
+      if (!active.run) return;
+      await active.run.giveUp(`the build cannot go on: ${messageOf(cause)}`);
+      this.count(active.run, 'errored');
+      await active.run.killProcesses();
     }
+  }
+
+  private count({ build }: BuildRun, status: FinalStatus): void {
+    this.finished.inc({ kind: build.jobId === undefined ? 'check' : 'job', status });
   }
 
   /** Beside the rounds, so that builds do not wait for it. */

@@ -21,10 +21,12 @@ import {
   ConflictError,
   LOGGER,
   messageOf,
+  Metrics,
   NotFoundError,
   Settings,
   UserError,
   type Clock,
+  type Counter,
   type Logger,
 } from '../platform/index.js';
 import { cacheDirOf, configDigest, parseInput, ResourceTypeRegistry, type ResourceType } from '../resources/index.js';
@@ -63,6 +65,7 @@ export class Checker implements OnApplicationBootstrap {
   /** Digests of the sources that this server checks now. */
   private readonly sources = new Set<string>();
   private claims = 0;
+  private readonly outcomes: Counter<'outcome'>;
 
   constructor(
     @Inject(Db) private readonly db: Db,
@@ -70,7 +73,10 @@ export class Checker implements OnApplicationBootstrap {
     @Inject(Settings) private readonly settings: Settings,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly log: Logger,
-  ) {}
+    @Inject(Metrics) metrics: Metrics,
+  ) {
+    this.outcomes = metrics.counter('weir_checks_total', 'Checks of resources that ended.', ['outcome']);
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     if (this.settings.instanceId !== '')
@@ -212,6 +218,7 @@ export class Checker implements OnApplicationBootstrap {
     const nextDelayMs = nextCheckDelayMs(intervalMs, failures, this.clock.random());
     const checkEvery = target.config.check_every ?? null;
     await this.db.tx((tx) => endCheck(tx, target.resourceId, claim, { versions, error, nextDelayMs, checkEvery }));
+    this.outcomes.inc({ outcome: versions ? 'succeeded' : 'failed' });
   }
 
   /** A resource that cannot be checked at all says why, and is tried again as after any failed check. */

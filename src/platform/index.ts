@@ -4,6 +4,7 @@ export * from './errors.js';
 export * from './folder-lock.js';
 export * from './logger.js';
 export * from './loop-runner.js';
+export * from './metrics.js';
 export * from './nest-logger.js';
 export * from './platform.module.js';
 export * from './settings.js';

@@ -19,6 +19,9 @@ export interface LoopState {
   readonly isFailing: boolean;
   /** Milliseconds since its last round began. */
   readonly lastRoundAgoMs: number;
+  /** How many rounds began, and how many of them threw. */
+  readonly rounds: number;
+  readonly failures: number;
 }
 
 /**
@@ -29,6 +32,8 @@ export class LoopRunner {
   private static readonly started = new Set<LoopRunner>();
   private isFailing = false;
   private lastRoundAtMs = performance.now();
+  private rounds = 0;
+  private failures = 0;
   private readonly stopping = new AbortController();
   private wanted = true;
   private rouse: (() => void) | undefined;
@@ -42,10 +47,12 @@ export class LoopRunner {
 
   /** Every loop of this process that was started and not yet stopped, for health. */
   static running(): LoopState[] {
-    return [...LoopRunner.started].map(({ loop, isFailing, lastRoundAtMs }) => ({
+    return [...LoopRunner.started].map(({ loop, isFailing, lastRoundAtMs, rounds, failures }) => ({
       name: loop.name,
       isFailing,
       lastRoundAgoMs: Math.round(performance.now() - lastRoundAtMs),
+      rounds,
+      failures,
     }));
   }
 
@@ -80,11 +87,13 @@ export class LoopRunner {
       if (signal.aborted) return;
       this.wanted = false;
       this.lastRoundAtMs = performance.now();
+      this.rounds++;
       try {
         await this.loop.runOnce(signal);
         this.isFailing = false;
       } catch (error) {
         this.isFailing = true;
+        this.failures++;
         if (!signal.aborted) this.log.warn({ loop: this.loop.name, error: messageOf(error) }, 'loop round failed');
       }
     }

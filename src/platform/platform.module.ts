@@ -1,10 +1,11 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import type { Clock } from './clock.js';
 import type { Logger } from './logger.js';
+import { Metrics } from './metrics.js';
 import { Settings } from './settings.js';
 import { CLOCK, LOGGER } from './tokens.js';
 
-/** The only global module: settings, logger and clock for every room. */
+/** The only global module: settings, logger, clock and metrics for every room. */
 @Global()
 @Module({})
 export class PlatformModule {
@@ -13,6 +14,7 @@ export class PlatformModule {
       { provide: Settings, useValue: settings },
       { provide: LOGGER, useValue: log },
       { provide: CLOCK, useValue: clock },
+      { provide: Metrics, useValue: new Metrics().watchProcess('weir') },
     ];
     return { module: PlatformModule, providers, exports: providers };
   }

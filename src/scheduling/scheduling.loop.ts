@@ -9,7 +9,15 @@ import {
   requestFreshChecks,
   scheduleRequests,
 } from '../persistence/index.js';
-import { LOGGER, LoopRunner, messageOf, type Logger } from '../platform/index.js';
+import {
+  LOGGER,
+  LoopRunner,
+  messageOf,
+  Metrics,
+  type Counter,
+  type Histogram,
+  type Logger,
+} from '../platform/index.js';
 import { ConfigCache } from './config-cache.js';
 import { isStale, Round, type PlanInputs, type RoundOutcome } from './round.js';
 
@@ -37,17 +45,31 @@ export class SchedulingLoop implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly waiting = new Set<JobId>();
   private isStopped = false;
   private stopListening: (() => void) | undefined;
-  /** Pending builds found without a stated reason; 0 when all is well. */
-  violations = 0;
+  private readonly seconds: Histogram;
+  private readonly outcomes: Counter<'outcome'>;
+  private readonly unexplained: Counter;
+  private found = 0;
 
   constructor(
     @Inject(Db) private readonly db: Db,
     @Inject(NotificationListener) private readonly listener: NotificationListener,
     @Inject(PLAN_INPUTS) plan: PlanInputs,
     @Inject(LOGGER) private readonly log: Logger,
+    @Inject(Metrics) metrics: Metrics,
   ) {
+    this.seconds = metrics.durations('weir_scheduling_round_seconds', 'Rounds of the trigger loop, each of one job.');
+    this.outcomes = metrics.counter('weir_scheduling_rounds_total', 'Rounds of the trigger loop.', ['outcome']);
+    this.unexplained = metrics.counter(
+      'weir_pending_builds_without_reason_total',
+      'Pending builds found without a stated reason to wait. Anything but 0 is a fault of the server.',
+    );
     this.round = new Round(plan, new ConfigCache());
     this.sweeper = new LoopRunner({ name: 'scheduling', tickMs: SWEEP_MS, runOnce: () => this.sweep() }, log);
+  }
+
+  /** Pending builds found without a stated reason to wait since the start; 0 when all is well. */
+  get violations(): number {
+    return this.found;
   }
 
   onApplicationBootstrap(): void {
@@ -78,7 +100,8 @@ export class SchedulingLoop implements OnApplicationBootstrap, OnModuleDestroy {
     for (const id of await jobsToSchedule(this.db)) this.enqueue(id);
     const unexplained = await pendingWithoutBlocker(this.db);
     if (unexplained.length === 0) return;
-    this.violations += unexplained.length;
+    this.found += unexplained.length;
+    this.unexplained.inc(unexplained.length);
     this.log.error({ builds: unexplained }, 'pending builds without a reason to wait');
   }
 
@@ -116,11 +139,19 @@ export class SchedulingLoop implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private async runRound(id: JobId, mayLag: boolean): Promise<RoundOutcome> {
+    const ended = this.seconds.startTimer();
+    let outcome: RoundOutcome['kind'] | 'failed' = 'failed';
     try {
-      return await this.db.tx((tx) => this.round.run(tx, id, mayLag));
+      const result = await this.db.tx((tx) => this.round.run(tx, id, mayLag));
+      outcome = result.kind;
+      return result;
     } catch (error) {
-      if (isStale(error)) return { kind: 'stale' };
-      throw error;
+      if (!isStale(error)) throw error;
+      outcome = 'stale';
+      return { kind: 'stale' };
+    } finally {
+      ended();
+      this.outcomes.inc({ outcome });
     }
   }
 }

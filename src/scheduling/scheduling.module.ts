@@ -16,7 +16,7 @@ import { PLAN_INPUTS, SchedulingLoop } from './scheduling.loop.js';
     SchedulingLoop,
     { provide: PLAN_INPUTS, inject: [Settings], useFactory: planWithCache },
   ],
-  exports: [ExplainService, JobsService],
+  exports: [ExplainService, JobsService, SchedulingLoop],
 })
 export class SchedulingModule {}
 

@@ -17,7 +17,7 @@ import {
   saveCheckedVersions,
 } from '../../src/persistence/index.js';
 import { startEmbeddedPostgres } from '../../src/persistence/embedded/index.js';
-import { createLogger } from '../../src/platform/index.js';
+import { createLogger, Metrics } from '../../src/platform/index.js';
 import { SchedulingLoop } from '../../src/scheduling/index.js';
 import { planOnPostgres } from '../../src/scheduling/plan-on-postgres.js';
 import { insertPipeline } from '../support/pipeline-rows.js';
@@ -40,7 +40,7 @@ const postgres = await startEmbeddedPostgres(path.join(base, 'pg'));
 await migrateDatabase(postgres.url);
 const db = await Db.connect(postgres.url);
 const listener = new NotificationListener(postgres.url, log);
-const loop = new SchedulingLoop(db, listener, planOnPostgres, log);
+const loop = new SchedulingLoop(db, listener, planOnPostgres, log, new Metrics());
 
 /** When what a build waited for was committed: by version of its input, or by the build upstream. */
 const recordedAt = new Map<string, number>();

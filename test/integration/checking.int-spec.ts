@@ -10,7 +10,7 @@ import {
   requestFreshChecks,
   saveCheckedVersions,
 } from '../../src/persistence/index.js';
-import { createLogger, NotFoundError, Settings, systemClock } from '../../src/platform/index.js';
+import { createLogger, Metrics, NotFoundError, Settings, systemClock } from '../../src/platform/index.js';
 import type { CheckContext, ResourceType } from '../../src/resources/index.js';
 import { ResourceFailure, ResourcesService } from '../../src/resources/index.js';
 import { eventually } from '../support/eventually.js';
@@ -58,7 +58,14 @@ afterAll(() => t.drop());
 
 function checker(settings: Partial<Settings> = {}): Checker {
   const dataDir = path.join(os.tmpdir(), `weir-checking-${process.pid}`);
-  return new Checker(t.db, types, new Settings({ dataDir, instanceId: `i${++count}`, ...settings }), systemClock, log);
+  return new Checker(
+    t.db,
+    types,
+    new Settings({ dataDir, instanceId: `i${++count}`, ...settings }),
+    systemClock,
+    log,
+    new Metrics(),
+  );
 }
 /** A loop that runs by itself; the checks' deadline and limits come from the settings. */
 async function startLoop(settings: Partial<Settings> = {}): Promise<CheckingLoop> {

@@ -6,7 +6,7 @@ import {
   NotificationListener,
   pendingWithoutBlocker,
 } from '../../src/persistence/index.js';
-import { createLogger } from '../../src/platform/index.js';
+import { createLogger, Metrics } from '../../src/platform/index.js';
 import { SchedulingLoop } from '../../src/scheduling/index.js';
 import { planOnPostgres } from '../../src/scheduling/plan-on-postgres.js';
 import { eventually } from '../support/eventually.js';
@@ -32,7 +32,7 @@ afterAll(() => t.drop());
 async function start(): Promise<SchedulingLoop> {
   const listener = new NotificationListener(t.url, log);
   await listener.start();
-  const loop = new SchedulingLoop(t.db, listener, planOnPostgres, log);
+  const loop = new SchedulingLoop(t.db, listener, planOnPostgres, log, new Metrics());
   running.push({ loop, listener });
   loop.onApplicationBootstrap();
   return loop;

@@ -18,7 +18,7 @@ import {
 import { NotificationListener, appendEvents, notify, type Db, type StoredEvent } from '../../src/persistence/index.js';
 import { PipelinesService, parsePipeline, type SetPipelineRequest } from '../../src/pipelines/index.js';
 import { makeBuildPlan } from '../../src/planner/index.js';
-import { Settings, systemClock, type Logger } from '../../src/platform/index.js';
+import { Metrics, Settings, systemClock, type Logger } from '../../src/platform/index.js';
 import { ResourceFailure, type ResourceType } from '../../src/resources/index.js';
 import {
   DirectoryArtifactStore,
@@ -103,6 +103,7 @@ export class EngineWorld {
       settings,
       systemClock,
       silent,
+      new Metrics(),
       this.checkRunner,
       undefined,
     );
