@@ -51,19 +51,17 @@ class Place {
     return unpackLayers(open, this.root, { signal: new AbortController().signal, ...options });
   }
 
-  listing(): Record<string, string> {
-    const found = readdirSync(this.root, { recursive: true, withFileTypes: true, encoding: 'utf8' });
-    return Object.fromEntries(
-      found.map((entry) => {
-        const path = join(entry.parentPath, entry.name);
-        const what = entry.isDirectory()
-          ? 'folder'
-          : entry.isSymbolicLink()
-            ? `link ${readlinkSync(path)}`
-            : `file ${readFileSync(path, 'utf8')}`;
-        return [path.slice(this.root.length + 1), what];
-      }),
-    );
+  /** Everything in the root, following no link. */
+  listing(folder = ''): Record<string, string> {
+    const found: Record<string, string> = {};
+    for (const name of readdirSync(join(this.root, folder))) {
+      const path = join(folder, name);
+      const place = join(this.root, path);
+      const info = lstatSync(place);
+      if (info.isDirectory()) Object.assign(found, { [path]: 'folder' }, this.listing(path));
+      else found[path] = info.isSymbolicLink() ? `link ${readlinkSync(place)}` : `file ${readFileSync(place, 'utf8')}`;
+    }
+    return found;
   }
 
   /** Everything outside of the root, as it was made. */
