@@ -166,6 +166,15 @@ describe('embedded PostgreSQL of a server that was killed', () => {
       await new Promise((resolve) => child.once('exit', resolve));
   };
 
+  /** A zombie has no command line. */
+  const isRunning = (pid: number): boolean => {
+    try {
+      return fs.readFileSync(`/proc/${pid}/cmdline`, 'utf8') !== '';
+    } catch {
+      return false;
+    }
+  };
+
   it('is adopted when it still runs', async () => {
     const child = serverProcess();
     const pid = Number(await said(child, /pid (\d+)/));
@@ -180,6 +189,7 @@ describe('embedded PostgreSQL of a server that was killed', () => {
     const pid = Number(await said(child, /pid (\d+)/));
     await kill(child);
     process.kill(pid, 'SIGKILL');
+    while (isRunning(pid)) await new Promise((resolve) => setTimeout(resolve, 5)); // death takes a moment
     const postgres = await start();
     expect(postgres.isAdopted).toBe(false);
     await query(postgres.url, 'select 1');
