@@ -3,11 +3,14 @@ import { isFinal, type BuildId } from '../model/index.js';
 import { Db, NotificationListener, findBuildStatus, readEvents, type StoredEvent } from '../persistence/index.js';
 import { LOGGER, messageOf, type Logger } from '../platform/index.js';
 
-const BATCH = 500;
+/** A batch of the largest log events, of 64 KiB each, is 4 MiB. */
+const BATCH = 64;
 /** A lost notification is made good after this time. */
 const TICK_MS = 5_000;
 /** Events that a reader keeps for watchers who come or fall a little behind; older ones they read for themselves. */
 const KEPT = 2_000;
+/** The same in characters of output. */
+const KEPT_CHARACTERS = 8 * 1024 * 1024;
 
 /**
  * Build events as they come. Everything is read from the database, so any server can show any build; a notification only
@@ -41,13 +44,14 @@ export class EventFeed implements OnModuleInit, OnApplicationShutdown {
 
   /**
    * Events from `fromSeq` on, in order, each once, none missing. Ends after the terminal `status` event of the build, when
-   * the build is final and has no (more) events, or when `signal` aborts.
+   * the build is final and has no (more) events, when its log was removed, or when `signal` aborts.
    */
   async *watch(buildId: BuildId, fromSeq: number, signal: AbortSignal): AsyncGenerator<StoredEvent, void, undefined> {
     const reader = this.join(buildId);
     const stop = AbortSignal.any([signal, this.closing.signal]);
     try {
       for (let next = fromSeq; !stop.aborted;) {
+        const { end } = reader;
         const events = reader.keptFrom(next) ?? (await readEvents(this.db, buildId, next, BATCH));
         for (const event of events) {
           if (stop.aborted) return;
@@ -56,6 +60,7 @@ export class EventFeed implements OnModuleInit, OnApplicationShutdown {
           if (isTerminal(event)) return;
         }
         if (events.length > 0) continue;
+        if (end > next) return; // they were there before this read: the log was removed
         // Looked at before the wait: an end that was written meanwhile comes with an event of its own.
         if (reader.isOver(next)) return;
         await reader.beyond(next, stop);
@@ -90,12 +95,17 @@ function isTerminal(event: StoredEvent): boolean {
   return event.event === 'status' && 'status' in event.data && isFinal(event.data.status);
 }
 
+function charactersOf({ data }: StoredEvent): number {
+  return 'payload' in data ? data.payload.length : 0;
+}
+
 /** Follows the end of one build's log for all of its watchers. */
 class BuildReader {
   watchers = 0;
   private kept: StoredEvent[] = [];
-  /** Sequence number after the last event read; -1 until the first look. */
-  private end = -1;
+  private keptCharacters = 0;
+  /** Sequence number after the last event known to be stored; -1 until the first look. */
+  end = -1;
   private over = false;
   private stopped = false;
   private again = true;
@@ -172,8 +182,7 @@ class BuildReader {
       const events = await readEvents(this.db, this.buildId, this.end, BATCH);
       const last = events.at(-1);
       if (!last) break;
-      this.kept.push(...events);
-      this.kept.splice(0, this.kept.length - KEPT);
+      this.keep(events);
       this.end = last.seq + 1;
       this.wakeAll();
     }
@@ -182,6 +191,18 @@ class BuildReader {
       this.over = true;
       this.wakeAll();
     }
+  }
+
+  private keep(events: readonly StoredEvent[]): void {
+    this.kept.push(...events);
+    this.keptCharacters += events.reduce((sum, event) => sum + charactersOf(event), 0);
+    let dropped = 0;
+    while (this.kept.length - dropped > KEPT || this.keptCharacters > KEPT_CHARACTERS) {
+      const event = this.kept[dropped++];
+      if (!event) break;
+      this.keptCharacters -= charactersOf(event);
+    }
+    this.kept.splice(0, dropped);
   }
 
   private wakeAll(): void {

@@ -67,6 +67,25 @@ describe('watching a build', () => {
     expect(await collect(987_654 as BuildId)).toEqual([]);
   });
 
+  it('ends when the log was removed, before or while somebody watched', async () => {
+    const [reaped, live] = [await newBuild(), await newBuild()];
+    await say(reaped, 'a', 'b');
+    await end(reaped);
+    const remove = (id: BuildId): Promise<unknown> =>
+      world.db.query(`delete from build_events where build_id = $1`, [id]);
+    await remove(reaped);
+    expect(await collect(reaped)).toEqual([]);
+    expect(await collect(reaped, 2)).toEqual([]);
+    const seen: number[] = [];
+    for await (const event of feed.watch(live, 0, new AbortController().signal)) {
+      seen.push(event.seq);
+      await end(live);
+      await remove(live);
+    }
+    expect(seen[0]).toBe(0);
+    expect(feed.readerCount).toBe(0);
+  });
+
   it('ends when the watcher goes, and the reader with the last of them', async () => {
     const id = await newBuild();
     const leave = new AbortController();

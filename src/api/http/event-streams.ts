@@ -96,14 +96,23 @@ function firstSeq(lastEventId: string | undefined): number {
   ]);
 }
 
-function frame({ seq, event, data }: StoredEvent): string {
+/** By event: the watchers of a build share its events, and then also the bytes that are sent. */
+const frames = new WeakMap<StoredEvent, Buffer>();
+
+function frame(stored: StoredEvent): Buffer {
+  let bytes = frames.get(stored);
+  if (!bytes) frames.set(stored, (bytes = Buffer.from(frameText(stored))));
+  return bytes;
+}
+
+function frameText({ seq, event, data }: StoredEvent): string {
   const payload = JSON.stringify({ data, event, version: EVENT_VERSIONS[event], event_id: String(seq) });
   return `id: ${seq}\nevent: event\ndata: ${payload}\n\n`;
 }
 
 interface Body {
   /** Sends at once and waits while the client is slower than we are. */
-  write(text: string, signal: AbortSignal): Promise<void>;
+  write(text: string | Buffer, signal: AbortSignal): Promise<void>;
   /** Sends without waiting. */
   tell(text: string): void;
 }
@@ -121,7 +130,7 @@ function openBody(reply: FastifyReply, isZipped: boolean): Body {
   gzip?.pipe(raw);
   const target: Writable = gzip ?? raw;
   target.on('error', () => raw.destroy());
-  const tell = (text: string): boolean => {
+  const tell = (text: string | Buffer): boolean => {
     const hasRoom = target.write(text);
     gzip?.flush(constants.Z_SYNC_FLUSH);
     return hasRoom;
