@@ -118,11 +118,9 @@ class Unpacking {
   }
 
   async finish(): Promise<UnpackSummary> {
-    // Deepest first: a folder may forbid to enter it. A path that has become a link, or leads through one, is no folder of ours.
-    const paths = [...this.folders.keys()].sort((a, b) => b.length - a.length);
-    for (const path of paths) {
-      const facts = this.folders.get(path);
-      if (facts === undefined || (await realpath(path).catch(() => undefined)) !== path) continue;
+    for (const [path, facts] of this.folders) {
+      // What has become a link, or leads through one, is no folder of ours any more.
+      if ((await realpath(path).catch(() => undefined)) !== path) continue;
       if (!(await lstat(path)).isDirectory()) continue;
       if (this.keepsOwners) await chown(path, facts.uid ?? 0, facts.gid ?? 0);
       await chmod(path, this.keepsOwners ? facts.mode & 0o7777 : (facts.mode & 0o1777) | 0o700);
