@@ -137,11 +137,11 @@ function asFailure(error: unknown, access: S3Access): unknown {
   if (error instanceof ResourceFailure || !(error instanceof Error)) return error;
   const status = statusOf(error);
   const code = (error as { code?: unknown }).code;
-  const isConnection = typeof code === 'string' || error.name === 'TimeoutError';
-  if (status === undefined && !isConnection) return error;
+  // The SDK notes its attempts at whatever came back from the wire.
+  if (status === undefined && typeof code !== 'string' && !('$metadata' in error)) return error;
   const about = status === undefined ? `cannot reach ${s3Host(access)}` : `S3 answers ${status} ${error.name}`;
-  const words =
-    error.message === '' || error.message === 'UnknownError' ? (typeof code === 'string' ? code : '') : error.message;
+  const said = error.message.replace(/^AWS SDK error wrapper for (?:Error: )?/, '').replace(/^UnknownError$/, '');
+  const words = said === '' && typeof code === 'string' ? code : said;
   return new ResourceFailure(redact(words === '' ? about : `${about}: ${words.slice(0, 1000)}`, access));
 }
 

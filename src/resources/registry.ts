@@ -5,6 +5,7 @@ import { http } from '../../resource-types/http/index.js';
 import { mock } from '../../resource-types/mock/index.js';
 import { registryImage } from '../../resource-types/registry-image/index.js';
 import { pool } from '../../resource-types/pool/index.js';
+import { s3 } from '../../resource-types/s3/index.js';
 import { semver } from '../../resource-types/semver/index.js';
 import { time } from '../../resource-types/time/index.js';
 import { didYouMean } from '../model/index.js';
@@ -15,7 +16,7 @@ import type { ResourceType } from './contract.js';
 @Injectable()
 export class ResourceTypeRegistry {
   private readonly types: ReadonlyMap<string, ResourceType> = new Map(
-    [git, githubRelease, http, mock, pool, registryImage, semver, time].map((type) => [
+    [git, githubRelease, http, mock, pool, registryImage, s3, semver, time].map((type) => [
       type.name,
       type as ResourceType,
     ]),
