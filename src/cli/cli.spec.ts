@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { place, versionPart } from './cli.js';
 import { route } from './client.js';
 import { EventPrinter } from './commands/watch.js';
-import { diffLines, diffText } from './diff.js';
+import { diffLines, diffText } from '../pipelines/config/index.js';
 import { buildDuration, duration, status, table, version } from './format.js';
 import { painter, type Io } from './io.js';
 import { run } from './run.js';

@@ -22,5 +22,6 @@ export * from './repositories/job-rounds.js';
 export * from './repositories/planning-history.js';
 export * from './repositories/explanations.js';
 export * from './repositories/pipeline-contents.js';
+export * from './repositories/pipeline-children.js';
 export * from './repositories/pipelines.js';
 export * from './repositories/pipeline-sources.js';

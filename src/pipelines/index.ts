@@ -1,3 +1,4 @@
+export * from './children.loop.js';
 export * from './config/index.js';
 export * from './pipelines.module.js';
 export * from './pipelines.service.js';

@@ -140,12 +140,14 @@ export class PipelinesService {
     await markPaused(tx, 'pipelines', id, by, reason ?? 'archived');
     // Pending builds of an archived pipeline end as aborted when their job is looked at.
     await scheduleRequests.pipeline(tx, id);
+    await notify(tx, 'pipelines', [id]);
   }
 
   /** Removes it with all its builds and versions. Running builds are told to stop. */
   async destroyPipeline(ref: PipelineRef): Promise<void> {
     await this.change(ref, async (tx, pipeline) => {
       await notify(tx, 'builds', await deletePipeline(tx, pipeline.id));
+      await notify(tx, 'pipelines', [pipeline.id]);
     });
   }
 

@@ -1,7 +1,16 @@
-import { canonicalJson, type JobId, type PipelineConfig, type PipelineId, type ResourceId } from '../model/index.js';
+import {
+  canonicalJson,
+  type BuildId,
+  type JobId,
+  type PipelineConfig,
+  type PipelineId,
+  type ResourceId,
+} from '../model/index.js';
 import {
   addRevision,
+  adoptPipeline,
   createPipeline,
+  disownPipeline,
   findRevision,
   findTeamId,
   historiesToCheck,
@@ -31,7 +40,7 @@ import {
   type PassedJobs,
   type Problem,
 } from './config/index.js';
-import type { SetPipelineRequest, SetPipelineResult } from './types.js';
+import type { ParentBuild, SetPipelineRequest, SetPipelineResult } from './types.js';
 
 /** A config that breaks the rules of the language. `details.problems` holds them all. */
 export class InvalidPipelineError extends UserError {
@@ -57,6 +66,17 @@ export async function setPipelineIn(tx: Tx, request: SetPipelineRequest): Promis
   checkPipelineName(request.name);
   const config = checkConfig(request.config);
   const { pipeline, created } = await lockOrCreate(tx, request);
+  const newerBuild = await setParent(tx, pipeline.id, request.parent);
+  if (newerBuild !== undefined) {
+    return {
+      pipelineId: pipeline.id,
+      created,
+      changed: false,
+      version: pipeline.configVersion,
+      changes: [],
+      newerBuild,
+    };
+  }
   const stored = created || pipeline.archived ? undefined : await findRevision(tx, pipeline.id);
   if (request.source !== undefined) await linkSource(tx, pipeline.id, request.source.sourceId, request.source.path);
   const changes = diffPipelines(stored?.config, config);
@@ -75,7 +95,17 @@ export async function setPipelineIn(tx: Tx, request: SetPipelineRequest): Promis
   await writeContents(tx, pipeline.id, config);
   await scheduleRequests.pipeline(tx, pipeline.id);
   await notify(tx, 'checks', await historiesToCheck(tx, pipeline.id));
+  await notify(tx, 'pipelines', [pipeline.id]);
   return { ...result, changed: true, version };
+}
+
+/** @returns the newer build that has set the pipeline, if there is one. */
+async function setParent(tx: Tx, id: PipelineId, parent: ParentBuild | undefined): Promise<BuildId | undefined> {
+  if (parent === undefined) {
+    await disownPipeline(tx, id);
+    return undefined;
+  }
+  return adoptPipeline(tx, id, parent.jobId, parent.buildId);
 }
 
 /** Whoever calls has mostly validated already; only a valid config may ever be stored. */

@@ -1,4 +1,4 @@
-import type { JsonObject, PipelineConfig, PipelineId, SourceId, TeamId } from '../model/index.js';
+import type { BuildId, JobId, JsonObject, PipelineConfig, PipelineId, SourceId, TeamId } from '../model/index.js';
 import type { PipelineChange } from './config/index.js';
 
 /** Names one pipeline of one team. Without instance vars it is the plain pipeline of that name. */
@@ -35,8 +35,19 @@ export interface SetPipelineRequest extends PipelineRef {
   readonly expectedVersion?: number;
   readonly by: string;
   readonly source?: RevisionOrigin;
+  /**
+   * The build whose `set_pipeline` step this is. It becomes the pipeline's parent, unless a newer build has set the pipeline
+   * since: then nothing changes. Absent: the pipeline has no parent from now on.
+   */
+  readonly parent?: ParentBuild;
   /** Is a pipeline that this creates or un-archives paused? Others keep their state. @default true */
   readonly paused?: boolean;
+}
+
+/** A build of a job that sets pipelines. */
+export interface ParentBuild {
+  readonly jobId: JobId;
+  readonly buildId: BuildId;
 }
 
 export interface SetPipelineResult {
@@ -47,6 +58,8 @@ export interface SetPipelineResult {
   /** Version of the config that is now stored. */
   readonly version: number;
   readonly changes: readonly PipelineChange[];
+  /** The newer build that had set the pipeline already; then nothing was written. */
+  readonly newerBuild?: BuildId;
 }
 
 export interface Pipeline {

@@ -1,6 +1,13 @@
 import { parse } from 'yaml';
 import type { BuildEvent, JsonObject, PlanNode, SetPipelinePlan } from '../../model/index.js';
-import { formatProblem, parsePipeline, type SetPipelineResult } from '../../pipelines/index.js';
+import {
+  diffText,
+  formatProblem,
+  identifierFault,
+  parsePipeline,
+  type ParentBuild,
+  type SetPipelineResult,
+} from '../../pipelines/index.js';
 import { readArtifactFile } from '../artifact-path.js';
 import type { Walk } from '../build-run.js';
 import { fillVars } from '../fill-vars.js';
@@ -27,7 +34,7 @@ async function setPipeline(node: PlanNode, written: SetPipelinePlan, walk: Walk)
   const begin: BuildEvent[] = [
     { event: 'initialize', data: run.at(node.id) },
     { event: 'start', data: run.at(node.id) },
-    ...warnings.map((warning) => run.logEvent(node.id, `warning: ${formatProblem(warning)}`)),
+    ...warningsOf(target, warnings.map(formatProblem)).map((line) => run.logEvent(node.id, `WARNING: ${line}`)),
   ];
   const finish = (succeeded: boolean): BuildEvent => ({ event: 'finish', data: { ...run.at(node.id), succeeded } });
   if (!config) {
@@ -39,13 +46,19 @@ async function setPipeline(node: PlanNode, written: SetPipelinePlan, walk: Walk)
   }
   // Setting the same config again changes nothing, so a crash before the step's end does no harm.
   const result = await run.journal.fenced((tx) =>
-    run.parts.pipelines.setPipelineIn(tx, { ...target, config, by: setBy(walk), paused: false }),
+    run.parts.pipelines.setPipelineIn(tx, {
+      ...target,
+      config,
+      by: setBy(walk),
+      parent: parentOf(walk),
+      paused: false,
+    }),
   );
   return {
     outcome: 'succeeded',
     events: [
       ...begin,
-      ...changeLines(result).map((line) => run.logEvent(node.id, line)),
+      run.logEvent(node.id, changeText(result)),
       { event: 'set-pipeline-changed', data: { ...run.at(node.id), changed: result.changed } },
       finish(true),
     ],
@@ -100,7 +113,18 @@ function setBy({ run: { build } }: Walk): string {
   return `${build.pipelineName ?? ''}/${build.jobName ?? ''} #${build.name}`;
 }
 
-function changeLines({ changed, changes }: SetPipelineResult): string[] {
-  if (!changed) return ['no changes to apply.'];
-  return [...changes.map(({ kind, section, name = '' }) => `${kind}: ${section} ${name}`.trim()), 'done.'];
+/** Undefined for a one-off build: what it sets belongs to nobody. */
+function parentOf({ run: { build } }: Walk): ParentBuild | undefined {
+  return build.jobId === undefined ? undefined : { jobId: build.jobId, buildId: build.id };
+}
+
+function warningsOf({ name }: Target, ofConfig: readonly string[]): string[] {
+  const fault = identifierFault(name);
+  return fault === undefined ? [...ofConfig] : [`pipeline: ${fault}`, ...ofConfig];
+}
+
+function changeText({ changed, changes, newerBuild }: SetPipelineResult): string {
+  if (newerBuild !== undefined)
+    return 'WARNING: the pipeline was not saved because it was already saved by a newer build';
+  return changed ? `${diffText((_colour, text) => text, changes)}done.` : 'no changes to apply.';
 }

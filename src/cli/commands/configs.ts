@@ -2,10 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { parse, stringify } from 'yaml';
 import type { JsonObject, JsonValue, PipelineConfig } from '../../model/index.js';
-import { diffPipelines, formatProblem, parsePipeline, type Parsed } from '../../pipelines/config/index.js';
+import { diffPipelines, diffText, formatProblem, parsePipeline, type Parsed } from '../../pipelines/config/index.js';
 import { another, confirm, type Cli } from '../cli.js';
 import { Refused, type ApiClient } from '../client.js';
-import { diffText } from '../diff.js';
 import { CliError } from '../io.js';
 
 interface FileOptions {

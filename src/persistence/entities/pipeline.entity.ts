@@ -5,6 +5,7 @@ import { Team } from './team.entity.js';
 /** A named set of jobs and resources; its config is the newest revision. */
 @Unique('pipeline_names_are_unique_in_a_team', ['teamId', 'name', 'instanceVars'])
 @Index('pipelines_by_source', ['sourceId'])
+@Index('pipelines_by_parent_job', ['parentJobId'], { where: 'parent_job_id IS NOT NULL AND NOT archived' })
 @Entity('pipelines')
 export class Pipeline {
   @PrimaryGeneratedColumn('identity', {

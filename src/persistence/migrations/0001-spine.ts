@@ -87,6 +87,7 @@ const STATEMENTS = [
     constraint pipeline_names_are_unique_in_a_team unique nulls not distinct (team_id, name, instance_vars)
   )`,
   `create index pipelines_by_source on pipelines (source_id)`,
+  `create index pipelines_by_parent_job on pipelines (parent_job_id) where parent_job_id is not null and not archived`,
   // json, not jsonb: a config is given back with its keys in the order they were written.
   `create table pipeline_revisions (
     pipeline_id bigint not null references pipelines on delete cascade,
@@ -225,6 +226,7 @@ const STATEMENTS = [
     started_at timestamptz,
     ended_at timestamptz,
     reaped_at timestamptz,
+    compacted_at timestamptz,
     slot_claimed boolean not null default false,
     inputs_ready boolean not null default false,
     aborted_at timestamptz, aborted_by text,
@@ -232,6 +234,7 @@ const STATEMENTS = [
     next_event_seq integer not null default 0,
     lease_instance text, lease_epoch bigint, lease_until timestamptz,
     constraint a_final_build_has_an_end check ((status in ('pending', 'started')) = (ended_at is null)),
+    constraint only_the_log_of_a_final_build_is_compacted check (compacted_at is null or ended_at is not null),
     constraint a_started_build_has_a_plan check (status <> 'started' or plan is not null),
     constraint build_names_are_unique_in_a_job unique (job_id, name)
   )`,
@@ -240,6 +243,8 @@ const STATEMENTS = [
   `create index builds_of_a_job_in_build_order on builds (job_id, (coalesce(rerun_of, id)) desc, id desc)`,
   `create index builds_of_a_job_by_status on builds (job_id, status)`,
   `create index unfinished_builds on builds (id) where status in ('pending', 'started')`,
+  `create index builds_with_a_log_to_compact on builds (ended_at, id)
+    where ended_at is not null and compacted_at is null and reaped_at is null`,
   `create index builds_of_a_pipeline on builds (pipeline_id, id desc)`,
   `create index builds_of_a_resource on builds (resource_id, id desc) where resource_id is not null`,
   `create index reruns_of_a_build on builds (rerun_of) where rerun_of is not null`,
@@ -335,5 +340,22 @@ const STATEMENTS = [
     primary key (build_id, seq),
     constraint event_sequences_have_no_gap foreign key (build_id, previous_seq) references build_events (build_id, seq)
   )`,
+  // Removing an event asks whether another follows it.
+  `create index events_by_the_one_before on build_events (build_id, previous_seq)`,
+  // The finished log of a build in compressed pieces. Gapless like the events: a chunk that does not begin at 0 begins right
+  // behind the end of another, and no two begin or end at the same event.
+  `create table build_event_chunks (
+    build_id bigint not null references builds on delete cascade,
+    first_seq integer not null check (first_seq >= 0),
+    last_seq integer not null,
+    previous_seq integer generated always as (case when first_seq = 0 then null else first_seq - 1 end) stored,
+    data bytea not null,
+    primary key (build_id, first_seq),
+    constraint a_chunk_holds_events check (last_seq >= first_seq),
+    constraint one_chunk_ends_at_an_event unique (build_id, last_seq),
+    constraint event_chunks_have_no_gap foreign key (build_id, previous_seq) references build_event_chunks (build_id, last_seq)
+  )`,
+  `create index chunks_by_the_one_before on build_event_chunks (build_id, previous_seq)`,
+  `alter table build_event_chunks alter column data set storage external`,
   `insert into teams (name) values ('main')`,
 ];

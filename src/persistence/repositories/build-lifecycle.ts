@@ -99,8 +99,10 @@ export async function requestAbort(tx: Tx, buildId: BuildId, by: string | undefi
  */
 export async function finishBuild(tx: Tx, buildId: BuildId, status: FinalStatus): Promise<boolean> {
   await lockJobsAround(tx, buildId);
-  const [job] = await tx.query<{ id: JobId; before: BuildId | null }>(
-    `select j.id, j.latest_completed_build_id as before from jobs j join builds b on b.job_id = j.id where b.id = $1`,
+  const [job] = await tx.query<{ id: JobId; pipelineId: PipelineId; before: BuildId | null; hasChildren: boolean }>(
+    `select j.id, j.pipeline_id as "pipelineId", j.latest_completed_build_id as before,
+       exists (select from pipelines c where c.parent_job_id = j.id and not c.archived) as "hasChildren"
+     from jobs j join builds b on b.job_id = j.id where b.id = $1`,
     [buildId],
   );
   const [build] = await tx.query<{ ended: number }>(
@@ -113,6 +115,7 @@ export async function finishBuild(tx: Tx, buildId: BuildId, status: FinalStatus)
   await appendEvents(tx, buildId, [{ event: 'status', data: { status, time: build.ended } }]);
   if (!job) return true;
   if (status === 'succeeded') await saveEffectiveSet(tx, buildId);
+  if (status === 'succeeded' && job.hasChildren) await notify(tx, 'pipelines', [job.pipelineId]);
   await moveTransition(tx, job.id, buildId, job.before);
   await refreshJobPointers(tx, job.id);
   await scheduleRequests.downstreamOf(tx, job.id);

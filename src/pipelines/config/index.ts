@@ -1,4 +1,6 @@
 export * from './diff.js';
+export * from './diff-text.js';
+export { identifierFault } from './identifier.js';
 export * from './job-graph.js';
 export * from './parse.js';
 export * from './problem.js';

@@ -1,6 +1,8 @@
 import { stringify } from 'yaml';
-import type { PipelineChange } from '../pipelines/config/index.js';
-import type { Paint } from './io.js';
+import type { PipelineChange } from './diff.js';
+
+/** Colours a text for whoever shows it. */
+export type PaintDiff = (colour: 'bold' | 'green' | 'red' | 'gray', text: string) => string;
 
 const NOUNS: Readonly<Record<PipelineChange['section'], string>> = {
   groups: 'group',
@@ -14,8 +16,8 @@ const NOUNS: Readonly<Record<PipelineChange['section'], string>> = {
 };
 const CONTEXT_LINES = 3;
 
-/** What would change, item by item, as coloured lines of YAML. */
-export function diffText(paint: Paint, changes: readonly PipelineChange[]): string {
+/** What would change, item by item, as lines of YAML. */
+export function diffText(paint: PaintDiff, changes: readonly PipelineChange[]): string {
   return changes
     .map((change) => {
       const what = change.name === undefined ? NOUNS[change.section] : `${NOUNS[change.section]} ${change.name}`;
@@ -44,7 +46,7 @@ function toLines(value: unknown): string[] {
   return value === undefined || value === null ? [] : stringify(value).trimEnd().split('\n');
 }
 
-function paintLine(paint: Paint, line: string): string {
+function paintLine(paint: PaintDiff, line: string): string {
   if (line.startsWith('+')) return paint('green', line);
   return line.startsWith('-') ? paint('red', line) : paint('gray', line);
 }
