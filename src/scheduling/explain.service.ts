@@ -115,8 +115,10 @@ function fixesOf(snapshot: JobSnapshot, { plan, fixes }: ExplainedInputs): Expla
     return { text: [...words, text].join(' and '), changes: [...brakes, ...fix.changes] };
   });
   if (brakes.length === 0 || withBrakes.length > 0 || snapshot.isArchived) return withBrakes;
-  const released = decideBuilds({ ...snapshot, pipelinePaused: null, jobPaused: null }, plan);
-  const helps = released.builds.some((each) => each.do === 'start');
+  const [first] = decideBuilds({ ...snapshot, pipelinePaused: null, jobPaused: null }, plan).builds;
+  // A check or a slot comes by itself.
+  const helps =
+    first && (first.do === 'start' || (first.do === 'wait' && !first.blockers.some((b) => b.kind === 'inputs')));
   return helps ? [{ text: words.join(' and '), changes: brakes }] : [];
 }
 

@@ -149,6 +149,15 @@ export async function checkInvariants(db: Db, ledger: string): Promise<Finding[]
   ];
 }
 
+/** @param found by the sweeps of so many lives of the server. */
+export function neverWithoutReason({ lives, found }: { readonly lives: number; readonly found: number }): Finding {
+  const violations = [
+    ...(lives === 0 ? ['the server could never be asked'] : []),
+    ...(found > 0 ? [`${found} pending builds had none`] : []),
+  ];
+  return { invariant: 'no pending build was ever without a reason', seen: `${found} in ${lives} lives`, violations };
+}
+
 /** Processes of steps that outlived their build (Linux only: read from /proc). */
 export async function leftOverProcesses(dataDir: string): Promise<Finding> {
   const violations: string[] = [];

@@ -10,7 +10,7 @@ import { startEmbeddedPostgres } from '../../src/persistence/embedded/index.js';
 import { GitRepository } from '../support/git-repository.js';
 import { ServerProcess } from '../support/server-process.js';
 import { seededRandom } from '../support/seeded-random.js';
-import { checkInvariants, installWitnesses, leftOverProcesses } from './invariants.js';
+import { checkInvariants, installWitnesses, leftOverProcesses, neverWithoutReason } from './invariants.js';
 import { LINES_PER_TASK, PIPELINES } from './pipelines.js';
 
 const { values } = parseArgs({
@@ -34,6 +34,19 @@ const server = new ServerProcess({
 
 console.log(`torture: ${kills} kills, seed ${seed}, ${PIPELINES.length} pipelines, ${LINES_PER_TASK} lines a task`);
 let failures = 0;
+/** What the server's own watchdog counted, in each of its lives that could still be asked. */
+const watchdog = { lives: 0, found: 0 };
+async function askWatchdog(): Promise<void> {
+  const metrics = await server
+    .fetch('GET', '/metrics')
+    .then((answer) => (answer.ok ? answer.text() : undefined))
+    .catch(() => undefined); // it is starting
+  const count = /^weir_pending_builds_without_reason_total (\d+)$/m.exec(metrics ?? '')?.[1];
+  if (count === undefined) return;
+  watchdog.lives++;
+  watchdog.found += Number(count);
+}
+
 try {
   await server.start();
   const { db, ...witnesses } = await installWitnesses(postgres.url);
@@ -49,6 +62,7 @@ try {
   for (let kill = 1; kill <= kills; kill++) {
     if (random() < 0.7) await repository.commit(`commit ${kill}`);
     await sleep(between(20, 2_500));
+    await askWatchdog();
     await server.kill();
     if (random() < 0.3) await sleep(between(10, 800));
     // Now and then the next kill hits a server that is still starting.
@@ -59,7 +73,12 @@ try {
   for (const { name } of PIPELINES)
     await server.request('PUT', `/api/v1/teams/main/pipelines/${name}/pause`, { reason: 'end of the torture' });
   await witnesses.untilNothingRuns(120_000);
-  const report = [...(await checkInvariants(db, ledger)), await leftOverProcesses(path.join(base, 'data'))];
+  await askWatchdog();
+  const report = [
+    ...(await checkInvariants(db, ledger)),
+    neverWithoutReason(watchdog),
+    await leftOverProcesses(path.join(base, 'data')),
+  ];
   for (const { invariant, violations, seen } of report) {
     if (violations.length > 0) failures++;
     console.log(`${violations.length === 0 ? 'ok  ' : 'FAIL'} ${invariant} (${seen})`);
