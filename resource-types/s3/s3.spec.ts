@@ -6,7 +6,6 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { parseInput } from '../../src/resources/parse-input.js';
-import type { ResourceType } from '../../src/resources/contract.js';
 import { silentServer } from '../../test/support/git-sandbox.js';
 import { describeResourceTypeContract, stepContext } from '../../test/support/resource-type-contract.js';
 import { enableVersions, hasMoto, startMoto, startS3Server, type S3Server } from '../../test/support/s3-server.js';
