@@ -88,8 +88,11 @@ describe('unpackLayers', () => {
     place = new Place();
   });
   afterEach(() => {
-    place.expectOutsideUntouched();
-    place.remove();
+    try {
+      place.expectOutsideUntouched();
+    } finally {
+      place.remove();
+    }
   });
 
   it('puts upper layers over lower ones', async () => {
