@@ -10,7 +10,7 @@ import {
   type Version,
   type VersionRow,
 } from '../model/index.js';
-import { findFixes, type Fix } from './fixes.js';
+import { findFixes, findNews, hasNews, type Fix } from './fixes.js';
 import { ask, together, type Asking } from './history.js';
 import { alternativesOf } from './passed.js';
 import { planInputs } from './plan-inputs.js';
@@ -28,7 +28,10 @@ export interface InputsExplanation {
   readonly plan: InputPlan;
   /** In the order of the request. */
   readonly proofs: readonly InputProof[];
-  /** Changes that would resolve what is open, each tried by planning again. Empty when all is resolved. */
+  /**
+   * Changes that would resolve what is open or, when all is resolved and nothing is new, would give the job something to
+   * build; each tried by planning again.
+   */
   readonly fixes: readonly Fix[];
 }
 
@@ -79,7 +82,8 @@ export function* explainInputs(job: JobRequest, budget: WorkBudget = DEFAULT_WOR
   );
   const newest = new Map(job.inputs.map((input, i) => [input, listed[i] ?? { total: 0, rows: [] }]));
   const proofs = yield* together(job.inputs.map((input) => proveInput(job, input, plan, newest, budget)));
-  const fixes = plan.resolved ? [] : yield* findFixes(job, plan, newest, budget);
+  const find = plan.resolved ? findNews : findFixes;
+  const fixes = hasNews(job, plan) ? [] : yield* find(job, plan, newest, budget);
   return { plan, proofs, fixes };
 }
 

@@ -12,7 +12,7 @@ import {
   type WorkBudget,
 } from './types.js';
 
-/** Changes which together make the named inputs resolve: found out by planning again with them. */
+/** Changes which together make the named inputs resolve, or give them something new: found out by planning again with them. */
 export interface Fix {
   readonly changes: readonly Change[];
   readonly resolves: readonly string[];
@@ -35,8 +35,48 @@ export function* findFixes(
 ): Asking<readonly Fix[]> {
   const failed = job.inputs.filter((_, i) => plan.inputs[i] && !isResolved(plan.inputs[i]));
   const failures = groupBySharedJobs(failed);
-  const fixes = yield* together(failures.map((failure) => fixOne(job, failure, plan, newest, budget)));
+  const fixes = yield* together(
+    failures.map((failure) => fixOne(job, failure, plan, newest, budget, (trial) => resolvedIn(failure, trial))),
+  );
   return fixes.flat();
+}
+
+/**
+ * Small changes that would give a job with nothing new something to build: a version that triggers, and that it never used.
+ * Each was tried.
+ */
+export function* findNews(
+  job: JobRequest,
+  plan: InputPlan,
+  newest: ReadonlyMap<InputRequest, NewestVersions>,
+  budget: WorkBudget,
+): Asking<readonly Fix[]> {
+  const groups = groupBySharedJobs(job.inputs).filter((group) => group.some(({ trigger }) => trigger));
+  const fixes = yield* together(
+    groups.map((group) => fixOne(job, group, plan, newest, budget, (trial) => newIn(job, group, trial))),
+  );
+  return fixes.flat();
+}
+
+/** Does a version that triggers wait to be built? */
+export function hasNews(job: JobRequest, plan: InputPlan): boolean {
+  return newIn(job, job.inputs, plan).length > 0;
+}
+
+/** Which of the inputs the trial helps; none: it is no fix. */
+type Goal = (trial: InputPlan) => readonly string[];
+
+function resolvedIn(failure: readonly InputRequest[], trial: InputPlan): readonly string[] {
+  const names = failure.map(({ name }) => name);
+  return trial.inputs.filter((input) => names.includes(input.name)).every(isResolved) ? names : [];
+}
+
+function newIn(job: JobRequest, group: readonly InputRequest[], trial: InputPlan): readonly string[] {
+  if (!trial.resolved) return [];
+  return group.flatMap((input) => {
+    const planned = trial.inputs[job.inputs.indexOf(input)];
+    return input.trigger && planned && isResolved(planned) && planned.firstOccurrence ? [input.name] : [];
+  });
 }
 
 function* fixOne(
@@ -45,6 +85,7 @@ function* fixOne(
   plan: InputPlan,
   newest: ReadonlyMap<InputRequest, NewestVersions>,
   budget: WorkBudget,
+  goal: Goal,
 ): Asking<readonly Fix[]> {
   const errors = plan.inputs.filter(
     (input): input is UnresolvedInput => failure.some(({ name }) => name === input.name) && !isResolved(input),
@@ -53,9 +94,9 @@ function* fixOne(
   const single = failure.flatMap((input) => changesOfVersions(input, newest.get(input)));
   const found = yield* tryAll(
     job,
-    failure,
     single.map((change) => [change]),
     budget,
+    goal,
   );
   if (found.length < MOST_FIXES) {
     const jobs = [...new Set(failure.flatMap(({ passed }) => (passed ? jobsNamed(passed) : [])))].sort((a, b) => a - b);
@@ -63,7 +104,7 @@ function* fixOne(
     for (const sets of [jobs.map((one) => [one]), pairsOf(jobs), jobs.length > 2 ? [jobs] : []]) {
       const passes = yield* together(sets.slice(0, MOST_TRIALS).map((set) => passesFor(job, failure, set, budget)));
       const trials = passes.filter((changes) => changes.length > 0);
-      found.push(...(yield* tryAll(job, failure, trials, budget)));
+      found.push(...(yield* tryAll(job, trials, budget, goal)));
       if (found.length > 0) break;
     }
   }
@@ -102,19 +143,18 @@ function* passesFor(
 
 function* tryAll(
   job: JobRequest,
-  failure: readonly InputRequest[],
   trials: readonly (readonly Change[])[],
   budget: WorkBudget,
+  goal: Goal,
 ): Asking<Fix[]> {
-  const names = failure.map(({ name }) => name);
   const results = yield* together(
     trials
       .slice(0, MOST_TRIALS)
       .map((changes) => changedHistory(planInputs(changedRequest(job, changes), budget), changes)),
   );
   return results.flatMap((plan, i): Fix[] => {
-    const isResolvedNow = plan.inputs.filter((input) => names.includes(input.name)).every(isResolved);
-    return isResolvedNow ? [{ changes: trials[i] ?? [], resolves: names }] : [];
+    const resolves = goal(plan);
+    return resolves.length > 0 ? [{ changes: trials[i] ?? [], resolves }] : [];
   });
 }
 

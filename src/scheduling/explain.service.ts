@@ -72,7 +72,7 @@ async function explainJob(tx: Tx, id: JobId): Promise<JobExplanation | undefined
     summary: summaryOf(answer),
     ...answer,
     inputs: snapshot.inputs.map((_, i) => explainedInput(snapshot, i, explained, facts)),
-    fixes: fixesOf(snapshot, explained),
+    fixes: fixesOf(snapshot, explained, builds.length > 0),
   };
 }
 
@@ -105,13 +105,15 @@ function explainedInput(
 }
 
 /** What the planner found, behind the release of brakes that a build waits for. */
-function fixesOf(snapshot: JobSnapshot, { plan, fixes }: ExplainedInputs): ExplainedFix[] {
+function fixesOf(snapshot: JobSnapshot, { plan, fixes }: ExplainedInputs, isWaiting: boolean): ExplainedFix[] {
   const brakes: BrakeChange[] = [
     ...(snapshot.pipelinePaused ? [{ do: 'unpause-pipeline' } as const] : []),
     ...(snapshot.jobPaused ? [{ do: 'unpause-job', job: snapshot.jobName } as const] : []),
   ];
   const words = brakes.map((each) => (each.do === 'unpause-job' ? `unpause job ${each.job}` : 'unpause the pipeline'));
-  const withBrakes = fixes.map(({ text, fix }): ExplainedFix => {
+  // A build that waits with all its versions needs no others.
+  const helpful = isWaiting && plan.resolved ? [] : fixes;
+  const withBrakes = helpful.map(({ text, fix }): ExplainedFix => {
     return { text: [...words, text].join(' and '), changes: [...brakes, ...fix.changes] };
   });
   if (brakes.length === 0 || withBrakes.length > 0 || snapshot.isArchived) return withBrakes;

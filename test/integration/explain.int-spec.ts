@@ -275,6 +275,40 @@ jobs:
     fixes: ['unpin app', 'job unit must pass on app v1'],
   },
   {
+    title: 'the upstream job has not passed the newer version',
+    arrange: async (world) => {
+      await world.set(AFTER_UNIT);
+      await world.find('app', 'v1');
+      await world.pass('unit');
+      await eventually('deploy succeeds', async () => (await world.builds('deploy'))[0]?.status === 'succeeded');
+      await world.find('app', 'v2');
+    },
+    when: ({ inputs, runs }) => inputs[0]?.candidates.length === 2 && !runs,
+    says: 'nothing new since build #1',
+    verdicts: ['app v2: has not passed unit', 'app v1: chosen, passed unit #1'],
+    fixes: ['job unit must pass on app v2'],
+  },
+  {
+    title: 'the newest version is disabled, and the one before was built',
+    arrange: async (world) => {
+      await world.set(`resources: [${APP}]\njobs: [${DEPLOY}]`);
+      await world.find('app', 'v1');
+      await eventually('deploy succeeds', async () => (await world.builds('deploy'))[0]?.status === 'succeeded');
+      await world.put('jobs/deploy/pause', {});
+      await world.find('app', 'v2');
+      await world.until(({ builds }) => builds[0]?.name === '2');
+      await world.mark('app', 'v2', 'disable', { reason: 'too slow' });
+      const [{ id }] = (await world.builds('deploy')) as [BuildView];
+      await server.ask('PUT', `/api/v1/builds/${id}/abort`);
+      await eventually('build #2 is aborted', async () => (await world.status('deploy', id)) === 'aborted');
+      await world.put('jobs/deploy/unpause');
+    },
+    when: ({ builds, runs, summary }) => builds.length === 0 && !runs && !summary.includes('paused'),
+    says: 'nothing new since build #1',
+    verdicts: [new RegExp(`^app v2: disabled by admin on ${TIME}: too slow$`), 'app v1: chosen'],
+    fixes: ['enable v2 of app'],
+  },
+  {
     title: 'the job is paused',
     arrange: async (world) => {
       await world.set(`resources: [${APP}]\njobs: [${DEPLOY}]`);
@@ -354,8 +388,11 @@ describe.each(SITUATIONS)('$title', (situation) => {
 
   it.each(situation.fixes)('%s: lets it run', async (text) => {
     const [world, told] = await arranged();
+    const succeeded = async (): Promise<number> =>
+      (await world.builds('deploy')).filter(({ status }) => status === 'succeeded').length;
+    const before = await succeeded();
     await world.apply(told.fixes.find((each) => each.text === text)!.fix);
-    await eventually('a build succeeds', async () => (await world.builds('deploy'))[0]?.status === 'succeeded');
+    await eventually('a build succeeds', async () => (await succeeded()) > before);
   });
 });
 
