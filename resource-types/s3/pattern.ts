@@ -1,5 +1,5 @@
 import { runInNewContext } from 'node:vm';
-import { compareIdentifiers } from 'semver';
+import semver from 'semver';
 import { ResourceFailure } from '../../src/resources/contract.js';
 
 const REGEXP_TIMEOUT_MS = 1000;
@@ -87,7 +87,7 @@ export function compareNumbered(one: Numbered, other: Numbered): number {
   for (let index = 0; index < Math.max(one.pre.length, other.pre.length); index++) {
     const [a, b] = [one.pre[index], other.pre[index]];
     if (a === undefined || b === undefined) return a === undefined ? -1 : 1;
-    const order = compareIdentifiers(a, b);
+    const order = semver.compareIdentifiers(a, b);
     if (order !== 0) return order;
   }
   return 0;
