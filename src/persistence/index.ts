@@ -3,6 +3,7 @@ export * from './db.js';
 export * from './migrate.js';
 export * from './notify.js';
 export * from './repositories/build-events.js';
+export { buildsToCompact, compactEvents } from './repositories/build-event-chunks.js';
 export * from './repositories/retention.js';
 export * from './repositories/schedule-requests.js';
 export * from './repositories/versions.js';

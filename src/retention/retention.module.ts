@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
+import { CompactionLoop } from './compaction.loop.js';
 import { RetentionLoop } from './retention.loop.js';
 
-@Module({ providers: [RetentionLoop] })
+@Module({ providers: [RetentionLoop, CompactionLoop] })
 export class RetentionModule {}

@@ -13,7 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { AuthService } from '../../src/auth/index.js';
 import { EventFeed } from '../../src/events/index.js';
-import { Db } from '../../src/persistence/index.js';
+import type { BuildId } from '../../src/model/index.js';
+import { compactEvents, Db } from '../../src/persistence/index.js';
 import { Settings } from '../../src/platform/index.js';
 import { removeTree } from '../../src/runtime/files.js';
 import { startServer } from '../../src/server.js';
@@ -48,6 +49,7 @@ async function measure(): Promise<void> {
     for (let round = 1; round <= Number(flags.rounds); round++) {
       const build = await startBuild(ask, `alone${round}`, Number(flags.lines), 0);
       console.log(`nobody watches: ${await speedOf(db, build, Number(flags.lines))}`);
+      if (round === 1) console.log(`its log: ${await compact(db, build as BuildId)}`);
     }
     const watchers = Number(flags.watchers);
     const build = await startBuild(ask, 'watched', Number(flags['watched-lines']), DELAY_SECONDS);
@@ -102,6 +104,20 @@ async function speedOf(db: Db, build: number, lines: number, delaySeconds = 0): 
     const perSecond = Math.round(lines / seconds).toLocaleString('en');
     return `${lines} lines (${(row.bytes / 1e6).toFixed(1)} MB, ${row.events} events) in ${seconds.toFixed(2)} s: ${perSecond} lines/s (load ${os.loadavg()[0]?.toFixed(1)})`;
   }
+}
+
+/** Sizes are of rows with what they hold outside of the table, without indexes. */
+async function compact(db: Db, build: BuildId): Promise<string> {
+  const sizeOf = async (table: string): Promise<string> => {
+    const sql = `select sum(pg_column_size(t.*))::float8 as bytes from ${table} t where build_id = $1`;
+    const [row] = await db.query<{ bytes: number }>(sql, [build]);
+    return `${((row?.bytes ?? 0) / 1e6).toFixed(1)} MB`;
+  };
+  const before = await sizeOf('build_events');
+  const begin = performance.now();
+  await db.tx((tx) => compactEvents(tx, build));
+  const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+  return `${before} as rows, ${await sizeOf('build_event_chunks')} compacted in ${seconds} s`;
 }
 
 async function watchInOtherProcess(url: string, token: string, watchers: number): Promise<string> {

@@ -1,8 +1,9 @@
-import { Check, Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
+import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
 import { Build } from './build.entity.js';
 
 /** One event of a build. Sequence numbers have no gap. */
 @Check('build_events_seq_check', `(seq >= 0)`)
+@Index('events_by_the_one_before', ['buildId', 'previousSeq'])
 @Entity('build_events')
 export class BuildEvent {
   @PrimaryColumn({ name: 'build_id', type: 'bigint', primaryKeyConstraintName: 'build_events_pkey' })

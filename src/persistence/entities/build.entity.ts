@@ -17,6 +17,7 @@ import { Team } from './team.entity.js';
 /** One run of a job's plan, or of a check. Names are unique in a job. */
 @Check('a_final_build_has_an_end', `((status = ANY (ARRAY['pending'::text, 'started'::text])) = (ended_at IS NULL))`)
 @Check('a_started_build_has_a_plan', `((status <> 'started'::text) OR (plan IS NOT NULL))`)
+@Check('only_the_log_of_a_final_build_is_compacted', `((compacted_at IS NULL) OR (ended_at IS NOT NULL))`)
 @Unique('build_names_are_unique_in_a_job', ['jobId', 'name'])
 @Check(
   'builds_status_check',
@@ -30,6 +31,7 @@ import { Team } from './team.entity.js';
 @Index('unfinished_builds', { synchronize: false })
 @Index('reruns_of_a_build', { synchronize: false })
 @Index('builds_of_a_team', { synchronize: false })
+@Index('builds_with_a_log_to_compact', { synchronize: false })
 @Entity('builds')
 export class Build {
   @PrimaryGeneratedColumn('identity', {
@@ -103,6 +105,9 @@ export class Build {
 
   @Column({ name: 'reaped_at', type: 'timestamptz', nullable: true })
   reapedAt: Date | null;
+
+  @Column({ name: 'compacted_at', type: 'timestamptz', nullable: true })
+  compactedAt: Date | null;
 
   @Column({ name: 'slot_claimed', type: 'boolean', default: false })
   slotClaimed: boolean;

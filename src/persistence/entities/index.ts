@@ -1,5 +1,6 @@
 import { Build } from './build.entity.js';
 import { BuildEvent } from './build-event.entity.js';
+import { BuildEventChunk } from './build-event-chunk.entity.js';
 import { BuildInput } from './build-input.entity.js';
 import { BuildOutput } from './build-output.entity.js';
 import { BuildPipe } from './build-pipe.entity.js';
@@ -51,4 +52,5 @@ export const entities = [
   NextPipe,
   BuildStep,
   BuildEvent,
+  BuildEventChunk,
 ];

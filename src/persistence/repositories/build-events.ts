@@ -1,6 +1,7 @@
 import type { BuildEvent, BuildId } from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
 import { notify } from '../notify.js';
+import { eventsOfChunk } from './build-event-chunks.js';
 
 export interface StoredEvent {
   readonly seq: number;
@@ -24,12 +25,27 @@ export async function appendEvents(tx: Tx, buildId: BuildId, events: readonly Bu
   await notify(tx, 'events', [buildId]);
 }
 
-/** Events from `from` on, oldest first, at most `limit`. */
+/**
+ * Events from `from` on, oldest first, without a gap; none when there are no more. At most `limit`, or from a compacted log
+ * what is left of a chunk.
+ */
 export async function readEvents(db: Queryable, buildId: BuildId, from: number, limit: number): Promise<StoredEvent[]> {
-  return db.query<StoredEvent>(
-    `select seq, event, data from build_events where build_id = $1 and seq >= $2 order by seq limit $3`,
+  // One statement, so that a log which is compacted meanwhile is seen in one form.
+  const rows = await db.query<StoredEvent & { readonly chunk: Buffer | null }>(
+    `with plain as materialized (
+       select seq, event, data from build_events where build_id = $1 and seq >= $2 order by seq limit $3
+     )
+     select seq, event, data, null::bytea as chunk from plain
+     union all
+     select c.first_seq, null, null, c.data from (
+       select first_seq, data from build_event_chunks where build_id = $1 and last_seq >= $2 order by last_seq limit 1
+     ) c where not exists (select from plain)
+     order by seq`,
     [buildId, from, limit],
   );
+  const [first] = rows;
+  if (!first?.chunk) return rows.map(({ seq, event, data }) => ({ seq, event, data }));
+  return (await eventsOfChunk(first.seq, first.chunk)).filter(({ seq }) => seq >= from);
 }
 
 /** PostgreSQL's jsonb holds neither U+0000 nor half a surrogate pair. */
