@@ -16,6 +16,7 @@ import { MetricsController } from './controllers/metrics.controller.js';
 import { PipelinesController } from './controllers/pipelines.controller.js';
 import { ResourcesController } from './controllers/resources.controller.js';
 import { RootController } from './controllers/root.controller.js';
+import { SchemaController } from './controllers/schema.controller.js';
 import { SkyController } from './controllers/sky.controller.js';
 import { SourcesController } from './controllers/sources.controller.js';
 import { UsersController } from './controllers/users.controller.js';
@@ -41,6 +42,7 @@ import { EventStreams } from './http/event-streams.js';
     ResourcesController,
     VersionsController,
     SourcesController,
+    SchemaController,
     ApiNotFoundController,
   ],
   providers: [ConnectionDrain, EventStreams, HealthService, { provide: APP_FILTER, useClass: ErrorFilter }],

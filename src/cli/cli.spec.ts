@@ -178,6 +178,11 @@ describe('a command line', () => {
     });
   });
 
+  it('prints the schema of pipelines without a server', async () => {
+    const { code, out } = await cli('schema');
+    expect([code, JSON.parse(out)]).toMatchObject([0, { title: 'Weir pipeline', required: ['jobs'] }]);
+  });
+
   it('explains itself', async () => {
     const { code, out } = await cli('--help');
     expect(code).toBe(0);

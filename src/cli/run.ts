@@ -9,6 +9,7 @@ import { loginCommands } from './commands/login.js';
 import { planCommand } from './commands/plan.js';
 import { pipelineCommands } from './commands/pipelines.js';
 import { resourceCommands } from './commands/resources.js';
+import { schemaCommand } from './commands/schema.js';
 import { serveCommand } from './commands/serve.js';
 import { sourcesCommand } from './commands/sources.js';
 import { watchCommand } from './commands/watch.js';
@@ -61,6 +62,7 @@ export function program(cli: Cli): Command {
     ...resourceCommands(cli),
     sourcesCommand(cli),
     planCommand(),
+    schemaCommand(cli),
   ];
   for (const command of commands) weir.addCommand(command);
   eachCommand(weir, (command) => {

@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { BAD_CONFIGS, GOOD_CONFIG } from '../support/bad-configs.js';
 import { GitRepository } from '../support/git-repository.js';
 import { freePort, ServerProcess } from '../support/server-process.js';
 import { pipelinePath, TeamServer, until } from '../support/team-server.js';
@@ -24,34 +25,9 @@ afterAll(async () => {
   await server.stop();
 });
 
-const GOOD = `resources:
-- name: repo
-  type: mock
-  source: {}
-jobs:
-- name: build
-  plan:
-  - get: repo
-`;
-
 describe('a pipeline that cannot be', () => {
-  const rows: readonly (readonly [title: string, yaml: string, line: number, column: number, words: RegExp])[] = [
-    ['YAML syntax error', GOOD.replace('source: {}', 'source: {'), 5, 1, /./],
-    ['duplicate key', GOOD.replace('  source: {}', '  source: {}\n  type: git'), 5, 3, /type/],
-    ['unknown key', GOOD.replace('source: {}', 'sorce: {}'), 4, 3, /sorce.*source/s],
-    ['unknown resource in get', GOOD.replace('get: repo', 'get: repoo'), 8, 10, /unknown resource 'repoo'.*'repo'/s],
-    [
-      'cycle of passed',
-      GOOD.replace('get: repo', 'get: repo\n    passed: [two]') +
-        '- name: two\n  plan:\n  - get: repo\n    passed: [build]\n',
-      9,
-      0,
-      /cycle/,
-    ],
-  ];
-
-  it.each(rows)('%s', async (_title, yaml, line, column, words) => {
-    await server.setPipeline('config', GOOD);
+  it.each(BAD_CONFIGS)('%s', async (_title, yaml, line, column, words) => {
+    await server.setPipeline('config', GOOD_CONFIG);
     const before = await server.get(`${pipelinePath('config')}/config`);
     const answer = await server.process.fetch('PUT', `${pipelinePath('config')}/config`, yaml, 'application/x-yaml');
     const { errors } = (await answer.json()) as { errors: string[] };

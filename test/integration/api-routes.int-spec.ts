@@ -69,6 +69,14 @@ const SMALL = 'jobs: [{name: j, plan: [{task: t, config: {platform: linux, run: 
 
 const versionOf = (answer: Response): string | null => answer.headers.get('x-concourse-config-version');
 
+describe('the schema of pipelines', () => {
+  it('is served as JSON Schema', async () => {
+    const answer = await server.fetch('GET', '/api/v1/schema/pipeline.json');
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({ title: 'Weir pipeline', required: ['jobs'] });
+  });
+});
+
 describe('a config', () => {
   it('comes back field for field, with its version, as it was set', async () => {
     const created = await server.fetch('PUT', `${pipeline}/config`, CONFIG);

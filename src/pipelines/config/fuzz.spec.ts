@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { Ajv } from 'ajv';
 import fc from 'fast-check';
-import { parsePipeline, parseTaskConfig, validatePipelineConfig, type Parsed } from './index.js';
+import { parsePipeline, parseTaskConfig, pipelineJsonSchema, validatePipelineConfig, type Parsed } from './index.js';
 
 /** `FUZZ_RUNS=100000 npx jest fuzz` for a long run. */
 const RUNS = Number(process.env.FUZZ_RUNS ?? 500);
@@ -145,6 +146,17 @@ describe('any text at all', () => {
         if (config === undefined) return;
         const json = JSON.parse(JSON.stringify(config)) as unknown;
         expect(validatePipelineConfig(json)).toMatchObject({ config: json, problems: [] });
+      }),
+      { numRuns: RUNS },
+    );
+  }, 3_600_000);
+
+  it('is accepted by the JSON Schema when it is a pipeline', () => {
+    const validate = new Ajv({ strict: false }).compile(pipelineJsonSchema());
+    fc.assert(
+      fc.property(fc.array(mutation, { minLength: 1, maxLength: 2 }), (changes) => {
+        const { config } = parsePipeline(mutate(changes));
+        if (config !== undefined && !validate(config)) throw new Error(JSON.stringify(validate.errors, null, 2));
       }),
       { numRuns: RUNS },
     );

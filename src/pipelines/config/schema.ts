@@ -1,8 +1,11 @@
 import { parseDurationMs, type PipelineConfig, type TaskConfig, type Version } from '../../model/index.js';
 import type { Path } from './finding.js';
+import { anyOf, REF_STEP, requiring, type JsonSchema } from './json-schema.js';
 import { HOOKS } from './steps.js';
 import {
   anything,
+  described,
+  extension,
   fields,
   flag,
   integer,
@@ -20,50 +23,76 @@ import {
 
 /** Field by field what a pipeline may hold; laws that span fields are in rules.ts. */
 
-const duration: Shape<string> = (value, at, found) => {
+const AMOUNTS = '[+-]?((\\d+(\\.\\d*)?|\\.\\d+)(ns|us|µs|ms|s|m|h))+';
+const durationText = (more: string): JsonSchema => ({
+  type: ['string', 'integer'],
+  pattern: `^(${more}0|${AMOUNTS}|[\\s\\S]*\\(\\([\\s\\S]*)$`,
+  minimum: 0,
+  maximum: 0, // the only number that is a duration
+  examples: ['90s', '10m', '1h30m'],
+});
+
+const duration = described<string>(durationText(''), (value, at, found) => {
   const read = looseText(value, at, found);
   // Inside `across` a var may still stand here; it is judged when the step runs.
   if (read === undefined || read.includes('((') || parseDurationMs(read) !== undefined) return read;
   found.problem(at, `invalid duration '${read}'`, { hint: 'write it like 90s, 10m or 1h30m' });
   return undefined;
-};
+});
 
-const interval: Shape<string> = (value, at, found) => (value === 'never' ? value : duration(value, at, found));
+const interval = described<string>(durationText('never|'), (value, at, found) =>
+  value === 'never' ? value : duration(value, at, found),
+);
 
 const MEMORY = /^\d+\s*(?:[kmg]i?)?b?$/i;
-const memory: Shape<string | number> = (value, at, found) => {
+const memory = described<string | number>({ type: ['integer', 'string'], examples: ['512MB'] }, (value, at, found) => {
   if (typeof value === 'number') return integer(value, at, found);
   const read = text(value, at, found);
   if (read === undefined || read.includes('((') || MEMORY.test(read)) return read;
   found.problem(at, `invalid memory size '${read}'`, { hint: 'write it like 512MB or 1GB' });
   return undefined;
-};
+});
 
-const cpu: Shape<string | number> = (value, at, found) =>
-  typeof value === 'string' && value.includes('((') ? value : integer(value, at, found);
+const cpu = described<string | number>({ type: ['integer', 'string'] }, (value, at, found) =>
+  typeof value === 'string' && value.includes('((') ? value : integer(value, at, found),
+);
 
 const limits = fields({ cpu, memory }, { unknown: 'warn' });
 
 const looseVersion = mapOf(looseText) as Shape<Version>;
 
 /** Versions inside steps and tasks must be quoted: `1.10` as a number would be another version. */
-const version = mapOf((value, at, found) => {
-  if (typeof value === 'string') return value;
-  found.problem(at, `the value ${JSON.stringify(value)} of ${at.at(-1)} is not a string`, { hint: 'put it in quotes' });
-  return undefined;
-}) as Shape<Version>;
+const version = mapOf(
+  described({ type: 'string' }, (value, at, found) => {
+    if (typeof value === 'string') return value;
+    found.problem(at, `the value ${JSON.stringify(value)} of ${at.at(-1)} is not a string`, {
+      hint: 'put it in quotes',
+    });
+    return undefined;
+  }),
+) as Shape<Version>;
 
-const getVersion: Shape = (value, at, found) =>
-  isMap(value) ? version(value, at, found) : oneOf('latest', 'every')(value, at, found);
+const everyOrLatest = oneOf('latest', 'every');
+const getVersion = described(anyOf(everyOrLatest.json, version.json), (value, at, found) =>
+  isMap(value) ? version(value, at, found) : everyOrLatest(value, at, found),
+);
 
-const passedTerm: Shape = (value, at, found) => (isMap(value) ? passedMap(value, at, found) : text(value, at, found));
-const passedMap: Shape = (value, at, found) => {
-  const keys = Object.keys(value as object).filter((key) => key === 'all' || key === 'any');
-  if (keys.length !== 1) found.problem(at, "must have one of 'all' and 'any'");
-  return fields({ all: list(passedTerm), any: list(passedTerm) })(value, at, found);
-};
-const passed: Shape = (value, at, found) =>
-  isMap(value) ? passedMap(value, at, found) : list(passedTerm)(value, at, found);
+const REF_PASSED: JsonSchema = { $ref: '#/definitions/passed' };
+const passedTerm: Shape = described(anyOf(text.json, REF_PASSED), (value, at, found) =>
+  isMap(value) ? passedMap(value, at, found) : text(value, at, found),
+);
+const passedTerms = { all: list(passedTerm), any: list(passedTerm) };
+const passedMap = extension(
+  'all or any of several jobs',
+  described(fields(passedTerms).json ?? {}, (value, at, found) => {
+    const keys = Object.keys(value as object).filter((key) => key === 'all' || key === 'any');
+    if (keys.length !== 1) found.problem(at, "must have one of 'all' and 'any'");
+    return fields(passedTerms)(value, at, found);
+  }),
+);
+const passed = described(anyOf(list(passedTerm).json, REF_PASSED), (value, at, found) =>
+  isMap(value) ? passedMap(value, at, found) : list(passedTerm)(value, at, found),
+);
 
 const imageResource = fields(
   { name: text, type: text, source: opaqueMap, params: opaqueMap, version, tags: list(text) },
@@ -86,38 +115,42 @@ export const taskConfig = fields(
   { required: { platform: "missing 'platform'" } },
 ) as Shape<TaskConfig>;
 
-const maxInFlight: Shape<string | number> = (value, at, found) => {
-  if (value === 'all') return value;
-  const read = integer(value, at, found);
-  if (read !== undefined && read <= 0) found.problem(at, 'must be greater than 0');
-  return read;
-};
+const maxInFlight = described<string | number>(
+  anyOf({ type: 'integer', minimum: 1 }, { enum: ['all'] }),
+  (value, at, found) => {
+    if (value === 'all') return value;
+    const read = integer(value, at, found);
+    if (read !== undefined && read <= 0) found.problem(at, 'must be greater than 0');
+    return read;
+  },
+);
 
 const acrossVar = fields(
   { var: text, values: anything, max_in_flight: maxInFlight },
   { required: { var: 'has no var', values: 'has no values' } },
 );
 
-const attempts: Shape<number> = (value, at, found) => {
+const attempts = described<number>({ type: 'integer', minimum: 1 }, (value, at, found) => {
   const read = integer(value, at, found);
   if (read !== undefined && read <= 0) found.problem(at, 'must be greater than 0');
   return read;
-};
+});
 
-const hooks: Readonly<Record<string, Shape>> = Object.fromEntries(
-  HOOKS.map((name) => [name, ((value, at, found) => step(value, at, found)) satisfies Shape]),
+/** A step, which may hold others. */
+const anyStep = described(REF_STEP, (value, at, found) => step(value, at, found));
+const hooks: Readonly<Record<string, Shape>> = Object.fromEntries(HOOKS.map((name) => [name, anyStep]));
+const steps = list(anyStep);
+
+const parallelMap = fields({ steps, limit: integer, fail_fast: flag }, { unknown: 'warn' });
+const inParallel = described(anyOf(steps.json, parallelMap.json), (value, at, found) =>
+  Array.isArray(value) ? steps(value, at, found) : parallelMap(value, at, found),
 );
-const steps: Shape = (value, at, found) => list(step)(value, at, found);
-
-const inParallel: Shape = (value, at, found) => {
-  if (Array.isArray(value)) return steps(value, at, found);
-  return fields({ steps, limit: integer, fail_fast: flag }, { unknown: 'warn' })(value, at, found);
-};
-
-const inputs: Shape = (value, at, found) =>
-  Array.isArray(value) ? list(text)(value, at, found) : oneOf('detect', 'all')(value, at, found);
 
 const tags = list(text);
+const detectOrAll = oneOf('detect', 'all');
+const inputs = described(anyOf(detectOrAll.json, tags.json), (value, at, found) =>
+  Array.isArray(value) ? tags(value, at, found) : detectOrAll(value, at, found),
+);
 
 /** The keys of each kind of step, the one that names it first; the first of them that a step has decides. */
 const CORES: readonly (readonly [string, Readonly<Record<string, Shape>>])[] = [
@@ -146,7 +179,7 @@ const CORES: readonly (readonly [string, Readonly<Record<string, Shape>>])[] = [
     { set_pipeline: text, file: text, vars: opaqueMap, var_files: list(text), instance_vars: opaqueMap, team: text },
   ],
   ['load_var', { load_var: text, file: text, format: oneOf('raw', 'trim', 'json', 'yml', 'yaml'), reveal: flag }],
-  ['try', { try: (value, at, found) => step(value, at, found) }],
+  ['try', { try: anyStep }],
   ['do', { do: steps, tags }],
   ['in_parallel', { in_parallel: inParallel, tags }],
 ];
@@ -173,8 +206,12 @@ function step(value: unknown, at: Path, found: Findings): object {
     found.problem([...at, kind], `unknown field '${kind}'`, { hint, onKey: true });
   }
   const kept = Object.fromEntries(Object.entries(value).filter(([key]) => !extra.includes(key)));
+  return coreShape(name, { ...own, ...modifiers })(kept, at, found) ?? {};
+}
+
+function coreShape(name: string, shapes: Readonly<Record<string, Shape>>): Shape<object> {
   const required = name === 'do' || name === 'in_parallel' || name === 'try' ? 'is empty' : EMPTY_NAME;
-  return fields({ ...own, ...modifiers }, { required: { [name]: required } })(kept, at, found) ?? {};
+  return fields(shapes, { required: { [name]: required } });
 }
 
 const EMPTY_NAME = 'identifier cannot be an empty string';
@@ -261,24 +298,39 @@ const SECTIONS: Readonly<Record<string, Shape>> = {
   user_data: anything,
 };
 
+/** What schema references point to: a step is one of its kinds, and `passed` terms nest. */
+const definitions: Readonly<Record<string, JsonSchema>> = {
+  step: anyOf(
+    ...CORES.map(([name, own]) =>
+      requiring({ fail_fast: ['across'] }, coreShape(name, { ...own, ...MODIFIERS, ...ACROSS }).json ?? {}),
+    ),
+  ),
+  passed: passedMap.json ?? {},
+};
+
+const sections = fields(SECTIONS);
+
 /**
  * A pipeline. Other top-level keys are dropped: they are where authors keep their anchors. Only one that is nearly a
  * known key is worth a warning.
  */
-export const pipelineConfig: Shape<PipelineConfig> = (value, at, found) => {
-  if (!isMap(value)) {
-    found.problem(at, `a pipeline must be a map, not ${kindOf(value)}`);
-    return undefined;
-  }
-  const sections = Object.entries(value).filter(([key]) => Object.hasOwn(SECTIONS, key));
-  const absent = Object.keys(SECTIONS).filter((key) => !Object.hasOwn(value, key));
-  for (const key of Object.keys(value).filter((other) => !Object.hasOwn(SECTIONS, other))) {
-    const more = nearSection(key, absent);
-    if (more !== undefined)
-      found.warn('unknown_field', [...at, key], `unknown field '${key}' is ignored`, { onKey: true, hint: more });
-  }
-  return fields(SECTIONS)(Object.fromEntries(sections), at, found) as PipelineConfig;
-};
+export const pipelineConfig = described<PipelineConfig>(
+  { ...sections.json, additionalProperties: true, required: ['jobs'], definitions },
+  (value, at, found) => {
+    if (!isMap(value)) {
+      found.problem(at, `a pipeline must be a map, not ${kindOf(value)}`);
+      return undefined;
+    }
+    const known = Object.entries(value).filter(([key]) => Object.hasOwn(SECTIONS, key));
+    const absent = Object.keys(SECTIONS).filter((key) => !Object.hasOwn(value, key));
+    for (const key of Object.keys(value).filter((other) => !Object.hasOwn(SECTIONS, other))) {
+      const more = nearSection(key, absent);
+      if (more !== undefined)
+        found.warn('unknown_field', [...at, key], `unknown field '${key}' is ignored`, { onKey: true, hint: more });
+    }
+    return sections(Object.fromEntries(known), at, found) as PipelineConfig;
+  },
+);
 
 function nearSection(key: string, absent: readonly string[]): string | undefined {
   const near = absent.find((name) => name.replace(/s$/, '') === key.toLowerCase().replace(/s$/, ''));

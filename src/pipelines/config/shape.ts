@@ -1,5 +1,6 @@
 import { didYouMean } from '../../model/index.js';
 import { MAX_FINDINGS, type Finding, type Path } from './finding.js';
+import { ANYTHING, arrayOf, mapWith, objectOf, type JsonSchema } from './json-schema.js';
 import type { Warning } from './problem.js';
 
 /** What reading a config finds on the way. Reading goes on after a problem, so that all of them are told at once. */
@@ -25,7 +26,25 @@ export class Findings {
  * Reads one value: notes what is wrong and gives what can be used, undefined if nothing can. A field that is null counts
  * as not given and never gets here. The rules of coercion are Concourse's (pipeline-language §1).
  */
-export type Shape<Value = unknown> = (value: unknown, at: Path, found: Findings) => Value | undefined;
+export interface Shape<Value = unknown> {
+  (value: unknown, at: Path, found: Findings): Value | undefined;
+  /** The same for editors; it may accept more than the shape does, never less. Absent: anything. */
+  readonly json?: JsonSchema;
+}
+
+type Read<Value> = (value: unknown, at: Path, found: Findings) => Value | undefined;
+
+/** A shape with its JSON Schema. */
+export function described<Value>(json: JsonSchema, read: Read<Value>): Shape<Value> {
+  // A function of its own, so that one shape may be described in several ways.
+  return Object.assign((...given: Parameters<Read<Value>>) => read(...given), { json });
+}
+
+/** A shape that Concourse does not know, told as such. */
+export function extension<Value>(what: string, shape: Shape<Value>): Shape<Value> {
+  const json = { ...shape.json, 'x-weir-extension': true, description: `${what} (an extension of Weir)` };
+  return described(json, shape);
+}
 
 export interface MapRules {
   /** What becomes of keys that are not known. @default 'error' */
@@ -36,7 +55,8 @@ export interface MapRules {
 
 /** A map with known fields. Gives a map whatever the value, without the fields that are absent, null or wrong. */
 export function fields(shapes: Readonly<Record<string, Shape>>, rules: MapRules = {}): Shape<object> {
-  return (value, at, found) => {
+  const json = objectOf(shapes, { isOpen: rules.unknown === 'warn', required: Object.keys(rules.required ?? {}) });
+  return described(json, (value, at, found) => {
     if (!isMap(value)) {
       found.problem(at, `must be a map, not ${kindOf(value)}`);
       return {};
@@ -59,12 +79,12 @@ export function fields(shapes: Readonly<Record<string, Shape>>, rules: MapRules 
       }
     }
     return Object.fromEntries(entries);
-  };
+  });
 }
 
 /** A list. Items of which nothing can be used are left out. */
 export function list<Item>(shape: Shape<Item>): Shape<Item[]> {
-  return (value, at, found) => {
+  return described(arrayOf(shape.json), (value, at, found) => {
     if (!Array.isArray(value)) {
       found.problem(at, `must be a list, not ${kindOf(value)}`);
       return undefined;
@@ -73,12 +93,12 @@ export function list<Item>(shape: Shape<Item>): Shape<Item[]> {
       const read = shape(item, [...at, index], found);
       return read === undefined ? [] : [read];
     });
-  };
+  });
 }
 
 /** A map with any keys. */
 export function mapOf<Item>(shape: Shape<Item>): Shape<Record<string, Item>> {
-  return (value, at, found) => {
+  return described(mapWith(shape.json), (value, at, found) => {
     if (!isMap(value)) {
       found.problem(at, `must be a map, not ${kindOf(value)}`);
       return undefined;
@@ -88,50 +108,51 @@ export function mapOf<Item>(shape: Shape<Item>): Shape<Record<string, Item>> {
       return read === undefined ? [] : [[key, read] as const];
     });
     return Object.fromEntries(entries);
-  };
+  });
 }
 
 /** Text as it is; numbers and booleans must be quoted. */
-export const text: Shape<string> = (value, at, found) => {
+export const text: Shape<string> = described({ type: 'string' }, (value, at, found) => {
   if (typeof value === 'string') return value;
   const hint = typeof value === 'object' ? {} : { hint: 'put it in quotes' };
   found.problem(at, `must be text, not ${kindOf(value)}`, hint);
   return undefined;
-};
+});
 
 /** Text; numbers and booleans become text, as everywhere outside steps and task configs. */
-export const looseText: Shape<string> = (value, at, found) =>
-  typeof value === 'number' || typeof value === 'boolean' ? String(value) : text(value, at, found);
+export const looseText: Shape<string> = described({ type: ['string', 'number', 'boolean'] }, (value, at, found) =>
+  typeof value === 'number' || typeof value === 'boolean' ? String(value) : text(value, at, found),
+);
 
-export const flag: Shape<boolean> = (value, at, found) => {
+export const flag: Shape<boolean> = described({ type: 'boolean' }, (value, at, found) => {
   if (typeof value === 'boolean') return value;
   found.problem(at, `must be true or false, not ${kindOf(value)}`);
   return undefined;
-};
+});
 
-export const integer: Shape<number> = (value, at, found) => {
+export const integer: Shape<number> = described({ type: 'integer' }, (value, at, found) => {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return value;
   found.problem(at, `must be a whole number, not ${typeof value === 'number' ? String(value) : kindOf(value)}`);
   return undefined;
-};
+});
 
 /** Anything JSON can hold, kept as it is. */
-export const anything: Shape<unknown> = (value) => value;
+export const anything: Shape<unknown> = described(ANYTHING, (value) => value);
 
 /** A map whose content is not ours to judge. */
-export const opaqueMap: Shape<object> = (value, at, found) => {
+export const opaqueMap: Shape<object> = described({ type: 'object' }, (value, at, found) => {
   if (isMap(value)) return value;
   found.problem(at, `must be a map, not ${kindOf(value)}`);
   return undefined;
-};
+});
 
 export function oneOf(...allowed: readonly string[]): Shape<string> {
-  return (value, at, found) => {
+  return described({ enum: allowed }, (value, at, found) => {
     if (typeof value === 'string' && allowed.includes(value)) return value;
     const shown = typeof value === 'string' ? `'${value}'` : kindOf(value);
     found.problem(at, `must be one of ${allowed.join(', ')}, not ${shown}`);
     return undefined;
-  };
+  });
 }
 
 export function isMap(value: unknown): value is Record<string, unknown> {
