@@ -125,13 +125,23 @@ function* judge(
   if (!row.enabled && !(pin && ways === null)) return { kind: 'disabled', mark: row.disabledMark ?? null };
   const because = input.version === 'every' ? 'every-in-order' : 'newer-exists';
   if (ways === null) return { kind: 'comes-later', because };
-  const pair = { resourceId: input.resourceId, digest: row.digest };
-  const jobs = [...new Set(ways.flat())];
-  const passed = yield* together(jobs.map((jobId) => ask({ kind: 'passed', jobId, versions: [pair] })));
-  const lets = new Set(jobs.filter((_, i) => passed[i]?.[0] === true));
-  const missing = ways.map((way) => way.find((id) => !lets.has(id)));
+  const missing = yield* missingJobs(input, row.digest, ways);
   if (missing.every((id) => id !== undefined)) return { kind: 'not-passed', jobs: [...new Set(missing)] };
   return yield* judgeTogether(job, input, row, budget);
+}
+
+/** Per way a job that did not let the version through; undefined for a way that is free. */
+function* missingJobs(
+  { resourceId }: InputRequest,
+  digest: Digest,
+  ways: readonly (readonly JobId[])[],
+): Asking<readonly (JobId | undefined)[]> {
+  const jobs = [...new Set(ways.flat())];
+  const passed = yield* together(
+    jobs.map((jobId) => ask({ kind: 'passed', jobId, versions: [{ resourceId, digest }] })),
+  );
+  const lets = new Set(jobs.filter((_, i) => passed[i]?.[0] === true));
+  return ways.map((way) => way.find((id) => !lets.has(id)));
 }
 
 /** Would it do if it were the only one? Then it is only less preferred. */
@@ -173,5 +183,8 @@ function* offersUsable(build: PassedBuild, input: InputRequest): Asking<boolean>
   if (digests.length === 0) return false;
   const rows = yield* ask({ kind: 'versions', resourceId: input.resourceId, digests });
   const pin = typeof input.version === 'object' ? input.version.pinned : undefined;
-  return rows.some((row) => row.enabled && (!pin || versionContains(row.version, pin)));
+  const usable = rows.filter((row) => row.enabled && (!pin || versionContains(row.version, pin)));
+  const ways = alternativesOf(input.passed) ?? [];
+  const missing = yield* together(usable.map(({ digest }) => missingJobs(input, digest, ways)));
+  return missing.some((jobs) => jobs.includes(undefined));
 }
