@@ -86,6 +86,24 @@ describe('the trigger loop', () => {
     await eventually('the build starts', async () => (await builds(p.jobs.test!))[0]?.status === 'started');
   });
 
+  it('counts a pending build that has no reason to wait', async () => {
+    const p = await oneJob({ plan: [] });
+    const id = await t.db.tx((tx) => createManualBuild(tx, p.jobs.test!, 'ann'));
+    await t.db.query(
+      `update jobs set schedule_done = schedule_requested, scheduled_at = clock_timestamp() where id = $1`,
+      [p.jobs.test],
+    );
+    const metrics = new Metrics();
+    const loop = new SchedulingLoop(t.db, new NotificationListener(t.url, log), planOnPostgres, log, metrics);
+    await loop.sweep();
+    expect(loop.violations).toBe(1);
+    expect(await metrics.text()).toContain('weir_pending_builds_without_reason_total 1\n');
+    await t.db.tx((tx) => finishBuild(tx, id, 'aborted'));
+    await loop.sweep();
+    await loop.onModuleDestroy();
+    expect(loop.violations).toBe(1);
+  });
+
   it('makes one build of the newest version of a storm, with two servers at it, and never two pending ones', async () => {
     const p = await oneJob({ serial: true });
     await recordVersions(t.db, p.resources.repo!, 'v0');
