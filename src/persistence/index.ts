@@ -18,6 +18,7 @@ export * from './unavailable.js';
 export * from './repositories/check-state.js';
 export * from './repositories/job-snapshots.js';
 export * from './repositories/jobs.js';
+export * from './repositories/reaped-logs.js';
 export * from './repositories/resources.js';
 export * from './repositories/job-rounds.js';
 export * from './repositories/planning-history.js';

@@ -1,5 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { removeOutdated } from '../../src/persistence/index.js';
+import type { BuildId } from '../../src/model/index.js';
+import {
+  appendEvents,
+  buildsToReap,
+  compactEvents,
+  findBuild,
+  readEvents,
+  reapLog,
+  removeOutdated,
+} from '../../src/persistence/index.js';
+import { systemClock } from '../../src/platform/index.js';
+import { RetentionLoop } from '../../src/retention/index.js';
+import { silent } from '../support/engine-world.js';
 import { createTestDb, type TestDb } from '../support/test-db.js';
 
 let t: TestDb;
@@ -32,5 +44,81 @@ describe('retention', () => {
     expect(left.map(({ name }) => name)).toEqual(['3', '4', 'job']);
     expect(await t.db.query(`select digest from tokens`)).toEqual([{ digest: 'good' }]);
     expect(await t.db.tx((tx) => removeOutdated(tx, new Date(), 24))).toEqual({ tokens: 0, checkBuilds: 0 });
+  });
+});
+
+/** Oldest first: `s`ucceeded, `f`ailed, `p`ending; a number is the age in days, 0 by default. */
+async function builds(config: object, history: string): Promise<{ ids: BuildId[]; names: Map<BuildId, string> }> {
+  const [job] = await t.db.query<{ id: number }>(
+    `with p as (insert into pipelines (team_id, name) select id, gen_random_uuid()::text from teams returning id)
+     insert into jobs (pipeline_id, name, config) select id, 'j', $1 from p returning id`,
+    [JSON.stringify(config)],
+  );
+  const ids: BuildId[] = [];
+  const names = new Map<BuildId, string>();
+  for (const [place, written] of history.split(' ').entries()) {
+    const [status, days] = [written[0]!, Number(written.slice(1))];
+    const ended = status === 'p' ? null : `${days} days`;
+    const [row] = await t.db.query<{ id: BuildId }>(
+      `insert into builds (team_id, pipeline_id, job_id, name, status, ended_at, plan)
+       select p.team_id, p.id, j.id, $2, $3, now() - $4::interval, '{}' from jobs j join pipelines p on p.id = j.pipeline_id
+       where j.id = $1 returning id`,
+      [job!.id, String(place), { s: 'succeeded', f: 'failed', p: 'pending' }[status], ended],
+    );
+    ids.push(row!.id);
+    names.set(row!.id, `${place}${status}`);
+  }
+  return { ids, names };
+}
+
+describe('build_log_retention', () => {
+  it.each([
+    ['keeps all without a bound', {}, 's900 s900 s900', ''],
+    ['takes 0 as no bound', { build_log_retention: { days: 0, builds: 0 } }, 's900 s', ''],
+    ['keeps the newest builds', { build_log_retention: { builds: 2 } }, 's f s f', '0s 1f'],
+    ['knows the old name of that', { build_logs_to_retain: 1 }, 's f s', '0s 1f'],
+    ['does not count what has not ended', { build_log_retention: { builds: 1 } }, 's s p', '0s'],
+    ['takes any number', { build_log_retention: { days: 9e15, builds: 9e15 } }, 's900 s', ''],
+    ['removes what ended days ago', { build_log_retention: { days: 3 } }, 's4 f5 s2 f', '0s 1f'],
+    ['removes what either bound removes', { build_log_retention: { days: 3, builds: 2 } }, 's s4 s s', '0s 1s'],
+    [
+      'keeps a minimum of succeeded builds among the number',
+      { build_log_retention: { builds: 3, minimum_succeeded_builds: 1 } },
+      's s f f f f',
+      '0s 2f 3f',
+    ],
+    [
+      'keeps them whatever their age',
+      { build_log_retention: { days: 1, builds: 9, minimum_succeeded_builds: 1 } },
+      's9 s8 f7 f',
+      '0s 2f',
+    ],
+  ])('%s', async (_rule, config, history, expected) => {
+    const { ids, names } = await builds(config, history);
+    const due = (await buildsToReap(t.db, new Date(), 1_000)).filter((id) => ids.includes(id));
+    expect(due.map((id) => names.get(id)).join(' ')).toBe(expected);
+  });
+
+  it('removes a log as a whole, compacted or not, once, and leaves the build', async () => {
+    const { ids } = await builds({ build_log_retention: { builds: 1 } }, 's s s');
+    const [plain, compacted, kept] = ids as [BuildId, BuildId, BuildId];
+    for (const id of ids) {
+      await t.db.tx((tx) => appendEvents(tx, id, [{ event: 'log', data: { origin: {}, time: 1, payload: 'x' } }]));
+    }
+    await t.db.tx((tx) => compactEvents(tx, compacted));
+    await new RetentionLoop(t.db, systemClock, silent).runOnce(new AbortController().signal);
+    for (const id of [plain, compacted]) {
+      expect(await readEvents(t.db, id, 0, 10)).toEqual([]);
+      expect(await findBuild(t.db, id)).toMatchObject({ status: 'succeeded', reapedAt: expect.any(Date) });
+      expect(await t.db.tx((tx) => reapLog(tx, id))).toBe(false);
+    }
+    expect(await readEvents(t.db, kept, 0, 10)).toHaveLength(1);
+    expect((await findBuild(t.db, kept))?.reapedAt).toBeUndefined();
+    expect(await buildsToReap(t.db, new Date(), 1_000)).not.toContain(plain);
+  });
+
+  it('never removes the log of a build that has not ended', async () => {
+    const { ids } = await builds({ build_log_retention: { builds: 1 } }, 'p');
+    expect(await t.db.tx((tx) => reapLog(tx, ids[0]!))).toBe(false);
   });
 });
