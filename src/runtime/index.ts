@@ -2,4 +2,6 @@ export * from './port.js';
 export { DirectoryArtifactStore } from './artifacts/directory-artifact-store.js';
 export { DummyRuntime, DummyWorld, type DummyProgram, type DummyStep } from './dummy/dummy-runtime.js';
 export { HostRuntime } from './process/host-runtime.js';
+export { DockerRuntime } from './docker/docker-runtime.js';
+export { connectDocker } from './docker/daemon.js';
 export { ARTIFACTS, RUNTIME, RuntimeModule } from './runtime.module.js';

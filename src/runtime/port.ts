@@ -94,6 +94,21 @@ export interface StepSpec {
   readonly stdin?: Uint8Array;
   /** `result`: standard output is the step's answer and not part of the log. */
   readonly stdoutTo: 'log' | 'result';
+  /** The files around the step. A runtime without images ignores this; one with images refuses a step without. */
+  readonly image?: StepImage;
+  readonly privileged?: boolean;
+  readonly limits?: StepLimits;
+  /** `none`: no network but the loopback. */
+  readonly network?: 'none';
+}
+
+/** An image by the name that the runtime itself can pull, or an artifact with `rootfs/` and `metadata.json`. */
+export type StepImage = { readonly ref: string } | { readonly artifact: ArtifactRef };
+
+export interface StepLimits {
+  readonly memoryBytes?: number;
+  /** Weight against other steps; 1024 is ordinary. */
+  readonly cpuShares?: number;
 }
 
 /** `lost`: it was running and is gone without an exit status: never the same as an exit. */

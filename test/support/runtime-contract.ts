@@ -13,6 +13,8 @@ export interface ContractSubject {
   runtime(): Runtime;
   /** The command of a program. */
   argv(program: ProgramName): readonly string[];
+  /** What every step of this runtime needs besides. */
+  readonly common?: Partial<StepSpec>;
   close(): Promise<void>;
 }
 
@@ -78,6 +80,7 @@ export function describeRuntimeContract(name: string, open: () => Promise<Contra
       env: {},
       mounts: [],
       stdoutTo: 'log',
+      ...subject.common,
       ...more,
     });
     const start = async (program: ProgramName, more: Partial<StepSpec> = {}): Promise<string> => {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdir, readFile, realpath, rename, stat } from 'node:fs/promises';
+import { lstat, mkdir, readFile, realpath, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
 import { NotFoundError, UserError } from '../../platform/index.js';
@@ -70,9 +70,18 @@ export class DirectoryArtifactStore implements ArtifactStore {
     return isThere(this.treeOf(ref));
   }
 
-  async read(ref: ArtifactRef): Promise<Readable> {
+  /**
+   * @param folder only what is in this folder of the artifact, which must not be a link
+   * @param without folders to leave out, relative to `folder`
+   */
+  async read(ref: ArtifactRef, folder = '.', without: readonly string[] = []): Promise<Readable> {
     await this.demand(ref);
-    const tar = spawn('tar', ['-C', this.treeOf(ref), '-cf', '-', '.'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const tree = path.join(this.treeOf(ref), folder);
+    if (!(await isRealFolder(tree)))
+      throw new UserError('file-not-found', `no folder "${folder}" in artifact "${ref.id}"`, 404);
+    const excluded = without.map((name) => `--exclude=./${name}`);
+    const flags = excluded.length === 0 ? [] : ['--anchored', '--no-wildcards', ...excluded];
+    const tar = spawn('tar', ['-C', tree, ...flags, '-cf', '-', '.'], { stdio: ['ignore', 'pipe', 'pipe'] });
     const archive = new PassThrough();
     let words = '';
     tar.stderr.setEncoding('utf8').on('data', (text: string) => (words = (words + text).slice(-2000)));
@@ -114,6 +123,10 @@ export class DirectoryArtifactStore implements ArtifactStore {
     if (!(await this.exists(ref)))
       throw new NotFoundError(`there is no artifact "${ref.id}": it was removed or never made`);
   }
+}
+
+async function isRealFolder(dir: string): Promise<boolean> {
+  return (await isThere(dir)) && (await lstat(dir)).isDirectory();
 }
 
 function checked(ref: ArtifactRef): ArtifactRef {

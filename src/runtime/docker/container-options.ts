@@ -1,0 +1,123 @@
+import type Docker from 'dockerode';
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { UserError } from '../../platform/index.js';
+import type { Mount, StepSpec } from '../port.js';
+import type { ReadyImage } from './images.js';
+import { LABELS } from './labels.js';
+
+/**
+ * `local` keeps every byte as it came; `json-file` replaces what is no UTF-8. One file that never rotates, so that nothing
+ * is lost however large the log and that an offset in it stays what it is.
+ */
+const LOG_CONFIG = { Type: 'local', Config: { 'max-size': '1000g', 'max-file': '1', compress: 'false' } };
+
+/** Where a step's files stand in its container. Concourse puts them into `/tmp/build/<short hash>`, too. */
+export function workFolder(handle: string): string {
+  return `/tmp/build/${createHash('sha256').update(handle).digest('hex').slice(0, 8)}`;
+}
+
+/** A mount with its absolute path, without a slash at the end. */
+export type PlacedMount = Mount & { readonly path: string };
+
+/** Absolute mounts by path, so that one inside another comes after it and an input before an output of the same path. */
+export function placeMounts(spec: StepSpec): PlacedMount[] {
+  const work = workFolder(spec.handle);
+  return spec.mounts
+    .map((mount) => ({ ...mount, path: absolutePath(work, mount.path) }))
+    .sort((a, b) => compare(a.path, b.path) || Number('output' in a.source) - Number('output' in b.source));
+}
+
+/** What to create; the name makes a second creation impossible. */
+export function containerOptions(
+  spec: StepSpec,
+  mounts: readonly PlacedMount[],
+  image: ReadyImage,
+  namespace: string,
+): Docker.ContainerCreateOptions {
+  const outputs = mounts.flatMap(({ path: at, source }) => ('output' in source ? [[source.output, at]] : []));
+  const hasInput = spec.stdin !== undefined;
+  const user = spec.user ?? image.user;
+  return {
+    name: containerName(namespace, spec.handle),
+    Image: image.id,
+    Entrypoint: spec.argv.slice(0, 1),
+    Cmd: spec.argv.slice(1),
+    // Signals reach the whole process group of the command, not only its leader.
+    Env: [...environment({ ...image.env, ...spec.env }), 'TINI_KILL_PROCESS_GROUP=1'],
+    WorkingDir: absolutePath(workFolder(spec.handle), spec.dir ?? ''),
+    ...(user === undefined || user === '' ? {} : { User: user }),
+    OpenStdin: hasInput,
+    StdinOnce: hasInput,
+    AttachStdin: hasInput,
+    AttachStdout: false,
+    AttachStderr: false,
+    Labels: {
+      [LABELS.namespace]: namespace,
+      [LABELS.handle]: spec.handle,
+      [LABELS.stdout]: spec.stdoutTo,
+      [LABELS.outputs]: JSON.stringify(Object.fromEntries(outputs)),
+      ...Object.fromEntries(Object.entries(spec.labels).map(([name, value]) => [LABELS.step + name, value])),
+    },
+    HostConfig: {
+      Init: true,
+      LogConfig: LOG_CONFIG,
+      Mounts: volumesOf(mounts, namespace),
+      Privileged: spec.privileged === true,
+      ...(spec.network === 'none' ? { NetworkMode: 'none' } : {}),
+      ...(spec.limits?.memoryBytes === undefined
+        ? {}
+        : { Memory: spec.limits.memoryBytes, MemorySwap: spec.limits.memoryBytes }),
+      ...(spec.limits?.cpuShares === undefined ? {} : { CpuShares: spec.limits.cpuShares }),
+    },
+  };
+}
+
+/** Deterministic, so that it is the handle on this daemon. The namespace keeps installations on one daemon apart. */
+export function containerName(namespace: string, handle: string): string {
+  return `weir-${namespace}-${handle}`;
+}
+
+/** Every mount is a volume of its own, which hides what the image has there; a cache is a volume with a name. */
+function volumesOf(mounts: readonly PlacedMount[], namespace: string): Docker.MountSettings[] {
+  const volumes = new Map<string, Docker.MountSettings>();
+  for (const { path: target, source } of mounts) {
+    if ('file' in source || volumes.has(target)) continue;
+    const name = 'cache' in source ? cacheVolume(namespace, source.cache) : '';
+    volumes.set(target, {
+      Type: 'volume',
+      Source: name,
+      Target: target,
+      VolumeOptions: {
+        NoCopy: true,
+        Labels: { [LABELS.namespace]: namespace },
+        DriverConfig: { Name: 'local', Options: {} },
+      },
+    });
+  }
+  return [...volumes.values()];
+}
+
+function cacheVolume(namespace: string, key: string): string {
+  return `weir-${namespace}-cache-${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
+}
+
+function environment(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env).map(([name, value]) => {
+    if (name === '' || name.includes('='))
+      throw new UserError('bad-command', `"${name}" is no name for an environment variable`);
+    return `${name}=${value}`;
+  });
+}
+
+/** `..` of a relative path cannot lead out of the working folder. @throws UserError `bad-mount` for the root itself. */
+function absolutePath(work: string, text: string): string {
+  const found = path.posix.isAbsolute(text)
+    ? path.posix.normalize(text)
+    : path.posix.join(work, path.posix.normalize(`/${text}`));
+  const clean = found.replace(/\/+$/, '');
+  if (clean === '') throw new UserError('bad-mount', 'the root folder of a container cannot be mounted over');
+  return clean;
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

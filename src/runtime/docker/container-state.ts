@@ -1,0 +1,96 @@
+import type Docker from 'dockerode';
+import type { StepState } from '../port.js';
+
+const SIGNALS: Readonly<Record<number, string>> = { 130: 'INT', 137: 'KILL', 143: 'TERM' };
+
+/** A container as a step. The init process in it tells a signal as 128 + its number. */
+export function stateOf(handle: string, { State, HostConfig }: Docker.ContainerInspectInfo): StepState {
+  const { Status, ExitCode, Error: refusal, OOMKilled } = State;
+  switch (Status) {
+    case 'created':
+      if (refusal === '') return { handle, phase: 'pending' };
+      return { handle, phase: 'exited', reason: reasonOf(refusal), exit: { code: ExitCode === 0 ? 128 : ExitCode } };
+    case 'exited': {
+      const signal = SIGNALS[ExitCode];
+      const exit = { code: ExitCode, ...(signal === undefined ? {} : { signal }) };
+      if (!OOMKilled) return { handle, phase: 'exited', exit };
+      const limit = HostConfig.Memory ? ` of ${HostConfig.Memory} bytes` : '';
+      return { handle, phase: 'exited', exit, reason: `out of memory: it needed more than its limit${limit}` };
+    }
+    case 'dead':
+      return { handle, phase: 'lost', reason: 'Docker could not remove its container completely' };
+    case 'removing':
+      return { handle, phase: 'absent' };
+    default:
+      return { handle, phase: 'running' };
+  }
+}
+
+/**
+ * Adds what the container alone does not tell: why the command could not run, and whether a signal that ended the step came
+ * from inside or through Docker. A step that Docker ended without remembering it is lost: the daemon was restarted.
+ */
+export async function explainExit(
+  docker: Docker,
+  state: StepState,
+  info: Docker.ContainerInspectInfo,
+): Promise<StepState> {
+  if (state.phase !== 'exited' || state.reason !== undefined || state.exit === undefined) return state;
+  const { code } = state.exit;
+  if (code === 126 || code === 127) {
+    const reason = await refusalOfInit(docker, info);
+    return reason === undefined ? state : { ...state, reason };
+  }
+  if (code !== ENDED_BY_RESTART && SIGNALS[code] === undefined) return state;
+  const known = await endInEvents(docker, info);
+  if (known === 'inside') return state;
+  if (known === 'outside')
+    return { ...state, reason: 'it was ended from outside: Docker was told to stop its container' };
+  const reason = 'Docker does not know how it ended: the daemon was restarted while it ran, or the machine was';
+  return { handle: state.handle, phase: 'lost', reason };
+}
+
+/** Docker gives this code to a container whose process is gone when the daemon starts. Programs may end with it, too. */
+const ENDED_BY_RESTART = 255;
+/** The event of a container's end can come a little after the end can be seen, in seconds. */
+const EVENT_DELAY = 1;
+
+/** Who sent the signal, by the events that the daemon has kept since its start. */
+async function endInEvents(
+  docker: Docker,
+  { Id, State }: Docker.ContainerInspectInfo,
+): Promise<'inside' | 'outside' | undefined> {
+  const seconds = (text: string): number => Date.parse(text) / 1000;
+  const events = (await docker.getEvents({
+    since: seconds(State.StartedAt),
+    until: seconds(State.FinishedAt) + EVENT_DELAY,
+    filters: { container: [Id], event: ['kill', 'die'] },
+  })) as unknown as AsyncIterable<Buffer> & { destroy(): void };
+  let wasKilled = false;
+  let text = '';
+  for await (const bytes of events) {
+    text += bytes.toString();
+    wasKilled ||= text.includes('"status":"kill"');
+    if (!text.includes('"status":"die"')) continue;
+    events.destroy();
+    return wasKilled ? 'outside' : 'inside';
+  }
+  return wasKilled ? 'outside' : undefined;
+}
+
+/** What the init process said when it could not run the command, in our words; undefined when it said nothing. */
+async function refusalOfInit(docker: Docker, { Id, Config }: Docker.ContainerInspectInfo): Promise<string | undefined> {
+  const [command = ''] = Config.Entrypoint ?? [];
+  const last = await docker.getContainer(Id).logs({ follow: false, stderr: true, stdout: false, tail: 5 });
+  const [, name, why] = /\[FATAL tini \(\d+\)\] exec (.+) failed: (.+)/.exec(last.toString()) ?? [];
+  if (name !== command) return undefined;
+  return why === 'No such file or directory'
+    ? `executable file not found: ${command}`
+    : `cannot run ${command}: ${(why ?? '').toLowerCase()}`;
+}
+
+/** Docker's message without the parts that only its makers understand. */
+function reasonOf(refusal: string): string {
+  const [, missing] = /exec: "([^"]+)": (?:executable file not found|stat .*no such file)/.exec(refusal) ?? [];
+  return missing === undefined ? refusal.replace(/: unknown$/, '') : `executable file not found: ${missing}`;
+}

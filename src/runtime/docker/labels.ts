@@ -1,0 +1,9 @@
+/** Labels of what this runtime makes. Labels of the step itself stand below {@link LABELS.step}. */
+export const LABELS = {
+  namespace: 'weir.namespace',
+  handle: 'weir.handle',
+  stdout: 'weir.stdout',
+  outputs: 'weir.outputs',
+  step: 'weir.step.',
+  artifact: 'weir.artifact',
+} as const;

@@ -1,0 +1,27 @@
+import { afterAll, describe, it } from '@jest/globals';
+import { mkdtemp } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { removeTree } from '../../src/runtime/files.js';
+import { DirectoryArtifactStore, DockerRuntime } from '../../src/runtime/index.js';
+import { BUSYBOX, TestDocker } from '../support/docker-daemon.js';
+import { describeRuntimeContract, shellPrograms } from '../support/runtime-contract.js';
+
+const docker = await TestDocker.start();
+
+if (docker === undefined) {
+  describe('contract of the docker runtime', () => it.skip('needs a Docker daemon', () => undefined));
+} else {
+  afterAll(() => docker.stop());
+  describeRuntimeContract('docker', async () => {
+    const dir = await mkdtemp(path.join(os.tmpdir(), 'weir-docker-files-'));
+    const artifacts = new DirectoryArtifactStore(dir);
+    return {
+      artifacts,
+      runtime: () => new DockerRuntime(docker.client, artifacts, 'contract'),
+      argv: (program) => ['/bin/sh', '-c', shellPrograms[program]],
+      common: { image: { ref: BUSYBOX } },
+      close: () => removeTree(dir),
+    };
+  });
+}
