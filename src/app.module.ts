@@ -1,8 +1,9 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { ApiModule } from './api/index.js';
 import { AuthModule } from './auth/index.js';
-import { BuildsModule, CHECK_RUNNER } from './builds/index.js';
+import { BuildsModule, CHECK_RUNNER, CREDENTIALS } from './builds/index.js';
 import { Checker, CheckingModule } from './checking/index.js';
+import { CredentialsModule, CredentialsService } from './credentials/index.js';
 import { EventsModule } from './events/index.js';
 import { PersistenceModule, type Db, type NotificationListener } from './persistence/index.js';
 import { PipelinesModule } from './pipelines/index.js';
@@ -24,9 +25,12 @@ export interface Foundation {
 /** What the engine needs of a room that it does not know. Global, so that there is one engine, whoever imports its room. */
 @Global()
 @Module({
-  imports: [CheckingModule],
-  providers: [{ provide: CHECK_RUNNER, useExisting: Checker }],
-  exports: [CHECK_RUNNER],
+  imports: [CheckingModule, CredentialsModule],
+  providers: [
+    { provide: CHECK_RUNNER, useExisting: Checker },
+    { provide: CREDENTIALS, useExisting: CredentialsService },
+  ],
+  exports: [CHECK_RUNNER, CREDENTIALS],
 })
 class EnginePartsModule {}
 
@@ -44,6 +48,7 @@ export class AppModule {
         PipelinesModule,
         RuntimeModule,
         ResourcesModule,
+        CredentialsModule,
         CheckingModule,
         SchedulingModule,
         EnginePartsModule,

@@ -7,13 +7,19 @@ export const CHECK_RUNNER = Symbol('check runner');
 /** What a check build needs from the checking room. */
 export interface CheckRunner {
   /**
-   * Checks the resource now and saves what was found; `from` starts from that version instead of the newest known one.
+   * Checks the resource now and saves what was found; `from` starts from that version instead of the newest known one;
+   * `hide` hears, before anything is logged, what must not be seen.
    * @returns the versions found, oldest first.
    * @throws ResourceFailure when the resource says no (the step fails); anything else is a fault (the step is errored).
    */
   runCheck(
     resourceId: ResourceId,
-    options: { readonly from?: Version; readonly log: (text: string) => void; readonly signal: AbortSignal },
+    options: {
+      readonly from?: Version;
+      readonly log: (text: string) => void;
+      readonly signal: AbortSignal;
+      readonly hide: (secrets: readonly string[]) => void;
+    },
   ): Promise<readonly Version[]>;
 }
 

@@ -15,7 +15,8 @@ import {
   type CheckClaim,
   type CheckTarget,
 } from '../persistence/index.js';
-import { interpolate } from '../pipelines/index.js';
+import { CredentialsService } from '../credentials/index.js';
+import { Redactor, secretsIn } from '../events/index.js';
 import {
   CLOCK,
   ConflictError,
@@ -43,10 +44,20 @@ export interface CheckOptions {
   readonly from?: Version;
   readonly signal: AbortSignal;
   readonly log: (text: string) => void;
+  /** Hears, before anything is logged, what must not be seen. */
+  readonly hide?: (secrets: readonly string[]) => void;
 }
 
 /** `busy`: the same source is being checked, or its host has enough checks. */
 export type CheckOutcome = { readonly kind: 'busy' } | { readonly kind: 'done'; readonly versions: readonly Version[] };
+
+/** A resource whose vars are filled in, ready to be checked. */
+export interface ReadyTarget extends CheckTarget {
+  readonly source: JsonObject;
+  readonly secrets: readonly string[];
+  /** Why the vars could not be filled in; the check fails with it. */
+  readonly fault?: Error;
+}
 
 interface Evaluated {
   readonly type: ResourceType;
@@ -74,6 +85,7 @@ export class Checker implements OnApplicationBootstrap {
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly log: Logger,
     @Inject(Metrics) metrics: Metrics,
+    @Inject(CredentialsService) private readonly credentials: Pick<CredentialsService, 'fill'>,
   ) {
     this.outcomes = metrics.counter('weir_checks_total', 'Checks of resources that ended.', ['outcome']);
   }
@@ -97,15 +109,28 @@ export class Checker implements OnApplicationBootstrap {
           'resource-paused',
           `resource "${target.config.name}" or its pipeline is paused or archived: it gets no new versions by a check`,
         );
-      const outcome = await this.tryCheck(target, options);
+      const outcome = await this.tryCheck(await this.prepare(target), options);
       if (outcome.kind === 'done') return outcome.versions;
       await sleep(RETRY_MS, undefined, { signal: options.signal });
     }
   }
 
+  /** Fills the vars of the source. Never throws: a fault is the check's. */
+  async prepare(target: CheckTarget): Promise<ReadyTarget> {
+    const written = target.config.source ?? {};
+    try {
+      const { value: source, secrets } = await this.credentials.fill(written, target);
+      return { ...target, source, secrets: [...secrets, ...secretsIn(source)] };
+    } catch (error) {
+      const fault = error instanceof Error ? error : new Error(messageOf(error));
+      return { ...target, source: written, secrets: [], fault };
+    }
+  }
+
   /** Checks now or not at all. @throws what {@link runCheck} throws; the failure is saved with the history before. */
-  async tryCheck(target: CheckTarget, options: CheckOptions): Promise<CheckOutcome> {
+  async tryCheck(target: ReadyTarget, options: CheckOptions): Promise<CheckOutcome> {
     let evaluated: Evaluated;
+    options.hide?.(target.secrets);
     try {
       evaluated = this.evaluate(target);
     } catch (error) {
@@ -124,7 +149,7 @@ export class Checker implements OnApplicationBootstrap {
   }
 
   /** Would {@link tryCheck} begin, as far as this server knows? Asked before one of its few places is given away. */
-  canBegin(target: CheckTarget): boolean {
+  canBegin(target: ReadyTarget): boolean {
     try {
       return this.hasRoomFor(this.evaluate(target));
     } catch {
@@ -151,14 +176,14 @@ export class Checker implements OnApplicationBootstrap {
   }
 
   /** @throws UserError when vars are undefined, the type is unknown or the source is refused by it. */
-  private evaluate({ config, resourceTypes }: CheckTarget): Evaluated {
+  private evaluate({ config, resourceTypes, source, fault }: ReadyTarget): Evaluated {
+    if (fault !== undefined) throw fault;
     const custom = resourceTypes?.find((type) => type.name === config.type);
     if (custom)
       throw new UserError(
         'resource-type-unsupported',
         `resource type "${config.type}" is an image of the pipeline's resource_types, which this server cannot run`,
       );
-    const { value: source } = interpolate(config.source ?? {}, () => undefined, { mode: 'run' });
     const type = this.types.get(config.type);
     const parsed = parseInput(type.schema.source, source, `source of resource "${config.name}"`);
     return { type, source, digest: configDigest(type.name, source), host: type.hostOf?.(parsed) };
@@ -170,7 +195,7 @@ export class Checker implements OnApplicationBootstrap {
   }
 
   private async checkClaimed(
-    target: CheckTarget,
+    target: ReadyTarget,
     evaluated: Evaluated,
     claim: CheckClaim,
     options: CheckOptions,
@@ -185,7 +210,7 @@ export class Checker implements OnApplicationBootstrap {
       return versions;
     } catch (error) {
       if (options.signal.aborted) await this.db.tx((tx) => releaseCheckClaim(tx, claim));
-      else await this.end(target, claim, undefined, messageOf(error));
+      else await this.end(target, claim, undefined, textOf(error, target));
       throw error;
     } finally {
       clearInterval(renewal);
@@ -222,10 +247,10 @@ export class Checker implements OnApplicationBootstrap {
   }
 
   /** A resource that cannot be checked at all says why, and is tried again as after any failed check. */
-  private async saveRefusal(target: CheckTarget, error: unknown): Promise<void> {
+  private async saveRefusal(target: ReadyTarget, error: unknown): Promise<void> {
     const digest = await this.db.tx((tx) => anyHistoryOf(tx, target.resourceId));
     const claim = await this.claim(target, digest);
-    if (claim) await this.end(target, claim, undefined, messageOf(error));
+    if (claim) await this.end(target, claim, undefined, textOf(error, target));
   }
 
   private async renew(claim: CheckClaim, lost: AbortController): Promise<void> {
@@ -236,4 +261,9 @@ export class Checker implements OnApplicationBootstrap {
       this.log.warn({ historyId: claim.historyId, error: messageOf(error) }, 'check claim not renewed');
     }
   }
+}
+
+/** What went wrong with a check, without the secrets of its source. */
+export function textOf(error: unknown, { secrets }: ReadyTarget): string {
+  return new Redactor(secrets).redact(messageOf(error));
 }

@@ -1,8 +1,8 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import type { ResourceId } from '../model/index.js';
-import { Db, dueChecks, NotificationListener, type CheckTarget } from '../persistence/index.js';
-import { LOGGER, LoopRunner, messageOf, Settings, type Logger } from '../platform/index.js';
-import { Checker } from './checker.js';
+import { Db, dueChecks, NotificationListener } from '../persistence/index.js';
+import { LOGGER, LoopRunner, Settings, type Logger } from '../platform/index.js';
+import { Checker, textOf, type ReadyTarget } from './checker.js';
 
 /** How late a check may be that nobody asked for. */
 const TICK_MS = 1_000;
@@ -49,9 +49,10 @@ export class CheckingLoop implements OnApplicationBootstrap, OnModuleDestroy {
   async startDue(): Promise<void> {
     this.isCrowded = this.isFull();
     if (this.isCrowded) return;
-    for (const target of await dueChecks(this.db, MOST_CANDIDATES)) {
+    for (const due of await dueChecks(this.db, MOST_CANDIDATES)) {
+      if (this.running.has(due.resourceId)) continue;
+      const target = await this.checker.prepare(due);
       if (this.stopping.signal.aborted) return;
-      if (this.running.has(target.resourceId)) continue;
       if (!this.isFull() && this.checker.canBegin(target)) this.start(target);
       else this.isCrowded = true;
     }
@@ -61,7 +62,7 @@ export class CheckingLoop implements OnApplicationBootstrap, OnModuleDestroy {
     return this.running.size >= this.settings.maxConcurrentChecks;
   }
 
-  private start(target: CheckTarget): void {
+  private start(target: ReadyTarget): void {
     const check = this.check(target).then((hasRun) => {
       this.running.delete(target.resourceId);
       if (hasRun && this.isCrowded) this.runner.wake();
@@ -70,14 +71,14 @@ export class CheckingLoop implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   /** @returns false when it could not begin. */
-  private async check(target: CheckTarget): Promise<boolean> {
+  private async check(target: ReadyTarget): Promise<boolean> {
     try {
       const outcome = await this.checker.tryCheck(target, { signal: this.stopping.signal, log: () => undefined });
       return outcome.kind === 'done';
     } catch (error) {
       // It is saved with the resource, whose people must act; a server that stops has nothing to report.
       if (!this.stopping.signal.aborted)
-        this.log.info({ resourceId: target.resourceId, error: messageOf(error) }, 'check failed');
+        this.log.info({ resourceId: target.resourceId, error: textOf(error, target) }, 'check failed');
       return false;
     }
   }

@@ -1,11 +1,12 @@
 import { Module } from '@nestjs/common';
+import { CredentialsModule } from '../credentials/index.js';
 import { ResourcesModule } from '../resources/index.js';
 import { Checker } from './checker.js';
 import { CheckingLoop } from './checking.loop.js';
 import { ChecksService } from './checks.service.js';
 
 @Module({
-  imports: [ResourcesModule],
+  imports: [ResourcesModule, CredentialsModule],
   providers: [Checker, CheckingLoop, ChecksService],
   exports: [Checker, ChecksService],
 })

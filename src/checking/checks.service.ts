@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { CredentialsService } from '../credentials/index.js';
 import type { BuildId, PipelineConfig, ResourceId, Version } from '../model/index.js';
 import {
   createCheckBuild,
@@ -19,6 +20,7 @@ export class ChecksService {
   constructor(
     @Inject(Db) private readonly db: Db,
     @Inject(ResourcesService) private readonly resources: ResourcesService,
+    @Inject(CredentialsService) private readonly credentials: Pick<CredentialsService, 'fill'>,
   ) {}
 
   /**
@@ -38,7 +40,13 @@ export class ChecksService {
   async requestCheckByWebhook(id: ResourceId, token: string | undefined): Promise<BuildId> {
     if (token === undefined || token === '')
       throw new UserError('webhook-token-missing', 'the query needs webhook_token', 400);
-    if (!(await this.resources.isWebhookToken(id, token)))
+    // A token whose var has no value fits nothing; strangers do not learn why.
+    const fill = (written: string, row: ResourceRow): Promise<unknown> =>
+      this.credentials.fill<unknown>(written, row).then(
+        ({ value }) => value,
+        () => undefined,
+      );
+    if (!(await this.resources.isWebhookToken(id, token, fill)))
       throw new UserError('webhook-token-wrong', 'the webhook token is not that of the resource', 401);
     return this.db.tx(
       async (tx) => (await unfinishedCheckBuild(tx, id)) ?? (await this.create(tx, id, 'webhook', undefined)),

@@ -35,6 +35,10 @@ export class Settings {
   readonly plannerCacheMb: number = 64;
   /** What an interrupted step gets to stop by itself before it is killed. */
   readonly stepGraceMs: number = 10_000;
+  /** Absolute folder with the values of vars, one file each; empty: there are none. */
+  readonly varsDir: string = '';
+  /** How long the artifacts of a build that did not succeed are kept, so that it can be resumed. */
+  readonly keepFailedArtifactsMs: number = 24 * 3_600_000;
   /** Which runtime runs steps. */
   readonly runtime: string = 'host';
   /** Make the example on the first start of a data folder. */
@@ -178,12 +182,27 @@ const DEFINITIONS: readonly Definition[] = [
     ...wholeNumber(1, 10_000),
   },
   {
+    name: 'keep-failed-artifacts',
+    field: 'keepFailedArtifactsMs',
+    value: 'duration',
+    defaultText: '24h',
+    help: 'how long a build that did not succeed can be resumed from its failed step',
+    ...duration(),
+  },
+  {
     name: 'planner-cache-mb',
     field: 'plannerCacheMb',
     value: 'number',
     defaultText: '64',
     help: 'megabytes of memory for the builds that planning looks at; 0 keeps none',
     ...wholeNumber(0, 1_000_000),
+  },
+  {
+    name: 'vars-dir',
+    field: 'varsDir',
+    value: 'folder',
+    help: 'values of ((vars)), a file each: TEAM/PIPELINE/VAR, then TEAM/VAR',
+    ...text('a folder', (given) => path.resolve(given)),
   },
   {
     name: 'source',

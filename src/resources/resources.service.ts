@@ -183,11 +183,19 @@ export class ResourcesService {
     return buildsWithOutput(this.db, id, versionId);
   }
 
-  /** Compares in constant time; false when the resource has no webhook token. */
-  async isWebhookToken(id: ResourceId, token: string): Promise<boolean> {
-    const { config } = await this.row(id);
-    if (config.webhook_token === undefined || config.webhook_token === '') return false;
-    return timingSafeEqual(sha256(config.webhook_token), sha256(token));
+  /**
+   * Compares in constant time; false when the resource has no webhook token.
+   * @param fill gives the token as it is meant: a var may stand for it in the config.
+   */
+  async isWebhookToken(
+    id: ResourceId,
+    token: string,
+    fill: (written: string, resource: ResourceRow) => Promise<unknown>,
+  ): Promise<boolean> {
+    const row = await this.row(id);
+    const meant = await fill(row.config.webhook_token ?? '', row);
+    if (typeof meant !== 'string' || meant === '') return false;
+    return timingSafeEqual(sha256(meant), sha256(token));
   }
 
   private async row(id: ResourceId, db: Db | Tx = this.db): Promise<ResourceRow> {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { Checker, CheckingLoop } from '../../src/checking/index.js';
+import { CredentialsService } from '../../src/credentials/index.js';
 import type { JobConfig, ResourceConfig, ResourceId, Version } from '../../src/model/index.js';
 import {
   dueChecks,
@@ -65,6 +66,7 @@ function checker(settings: Partial<Settings> = {}): Checker {
     systemClock,
     log,
     new Metrics(),
+    new CredentialsService(t.db, new Settings(settings)),
   );
 }
 /** A loop that runs by itself; the checks' deadline and limits come from the settings. */

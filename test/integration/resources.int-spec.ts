@@ -1,5 +1,9 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ChecksService } from '../../src/checking/index.js';
+import { CredentialsService } from '../../src/credentials/index.js';
 import type { JobId, ResourceConfig, ResourceId } from '../../src/model/index.js';
 import { ConflictError, NotFoundError } from '../../src/platform/index.js';
 import { ResourcesService } from '../../src/resources/index.js';
@@ -7,6 +11,7 @@ import { JobsService } from '../../src/scheduling/index.js';
 import { insertPipeline, recordVersions, type PipelineRows } from '../support/pipeline-rows.js';
 import { createTestDb, type TestDb } from '../support/test-db.js';
 
+const varsDir = mkdtempSync(path.join(os.tmpdir(), 'weir-vars-'));
 let t: TestDb;
 let resources: ResourcesService;
 let checks: ChecksService;
@@ -17,9 +22,12 @@ const ann = { by: 'ann', reason: 'broken' };
 beforeAll(async () => {
   t = await createTestDb();
   resources = new ResourcesService(t.db);
-  checks = new ChecksService(t.db, resources);
+  checks = new ChecksService(t.db, resources, new CredentialsService(t.db, { varsDir }));
 });
-afterAll(() => t.drop());
+afterAll(async () => {
+  rmSync(varsDir, { recursive: true });
+  await t.drop();
+});
 
 async function set(config: Partial<ResourceConfig> = {}): Promise<void> {
   p = await insertPipeline(t.db, `p${++count}`, {
@@ -208,6 +216,15 @@ describe('a check that is asked for', () => {
     await resources.unpause(repo);
     await t.db.query(`update pipelines set paused = true where id = $1`, [p.id]);
     await expect(checks.requestCheck(repo, ann)).rejects.toThrow(/is paused, so its resources are not checked/);
+  });
+
+  it('by webhook knows a token that a var stands for, and never takes the var itself', async () => {
+    mkdirSync(path.join(varsDir, 'main'));
+    writeFileSync(path.join(varsDir, 'main', 'hook'), 'the-token\n');
+    await set({ webhook_token: '((hook))' });
+    expect(await checks.requestCheckByWebhook(repo, 'the-token')).toBeGreaterThan(0);
+    await set({ webhook_token: '((gone))' });
+    await expect(checks.requestCheckByWebhook(repo, '((gone))')).rejects.toMatchObject({ status: 401 });
   });
 
   it('by webhook needs the right token and joins a check that runs', async () => {

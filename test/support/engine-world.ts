@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { pino } from 'pino';
 import { z } from 'zod';
-import { BuildTracker, type CheckRunner } from '../../src/builds/index.js';
+import { BuildTracker, type CheckRunner, type CredentialSource } from '../../src/builds/index.js';
 import {
   isFinal,
   versionDigest,
@@ -43,6 +43,7 @@ export class EngineWorld {
   readonly machine: DummyWorld;
   readonly engines: BuildTracker[] = [];
   checkRunner: CheckRunner | undefined;
+  credentials: CredentialSource | undefined;
   stepGraceMs = 200;
   private pipelines = 0;
 
@@ -105,7 +106,7 @@ export class EngineWorld {
       silent,
       new Metrics(),
       this.checkRunner,
-      undefined,
+      this.credentials,
     );
     this.engines.push(tracker);
     return tracker;
@@ -287,6 +288,8 @@ const PROGRAMS: Record<string, DummyProgram> = {
       step.onSignal(() => resolve(0));
       step.write('ready\n');
     }),
+  /** `needs NAME`: fails unless the test has opened the gate. */
+  needs: ({ spec }) => (gates.has(spec.argv[1] ?? '') ? 0 : 1),
   /** `gate NAME`: stays until the test opens the gate. */
   gate: async (step) => {
     const [, name = ''] = step.spec.argv;

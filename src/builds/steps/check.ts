@@ -21,7 +21,11 @@ async function check(node: PlanNode, plan: CheckPlan, walk: Walk): Promise<LeafE
   if (resourceId === undefined) throw new Error('a check step needs the build of a resource');
   return withDeadline(step, walk, async (deadline) => {
     const end = await runInProcess(node, walk, deadline, (running) =>
-      checkRunner.runCheck(resourceId, { ...running, from: plan.from }),
+      checkRunner.runCheck(resourceId, {
+        ...running,
+        from: plan.from,
+        hide: (secrets) => run.redactor.add(secrets),
+      }),
     );
     if (end.kind === 'interrupted') return interrupted(node, walk, deadline, end.lastEvents);
     const succeeded = end.kind === 'done';

@@ -17,6 +17,7 @@ export interface CheckTarget {
   readonly resourceId: ResourceId;
   readonly pipelineId: PipelineId;
   readonly pipelineName: string;
+  readonly teamName: string;
   readonly config: ResourceConfig;
   /** The pipeline's own types. */
   readonly resourceTypes: readonly ResourceTypeConfig[] | null;
@@ -26,10 +27,10 @@ export interface CheckTarget {
 }
 
 const TARGET = `
-  select r.id as "resourceId", p.id as "pipelineId", p.name as "pipelineName", r.config,
+  select r.id as "resourceId", p.id as "pipelineId", p.name as "pipelineName", t.name as "teamName", r.config,
     (select v.config->'resource_types' from pipeline_revisions v where v.pipeline_id = p.id and v.version = p.config_version) as "resourceTypes",
     pin.version as pin, r.paused or p.paused or p.archived as "isStopped"
-  from resources r join pipelines p on p.id = r.pipeline_id
+  from resources r join pipelines p on p.id = r.pipeline_id join teams t on t.id = p.team_id
   left join histories h on h.id = r.history_id
   left join pins pin on pin.resource_id = r.id
   where r.active`;

@@ -1,4 +1,12 @@
-import type { JobId, JsonObject, PipelineConfig, PipelineId, SourceId, TeamId } from '../../model/index.js';
+import type {
+  JobId,
+  JsonObject,
+  PipelineConfig,
+  PipelineId,
+  SourceId,
+  TeamId,
+  VarSourceConfig,
+} from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
 
 /** A pipeline as shown. Groups and display are those of its present config. */
@@ -159,6 +167,16 @@ export async function findRevision(db: Queryable, id: PipelineId, version?: numb
     [id, version ?? null],
   );
   return row;
+}
+
+/** The var sources of the pipeline's present config. */
+export async function findVarSources(db: Queryable, id: PipelineId): Promise<readonly VarSourceConfig[]> {
+  const [row] = await db.query<{ sources: readonly VarSourceConfig[] | null }>(
+    `select v.config->'var_sources' as sources from pipelines p
+     join pipeline_revisions v on v.pipeline_id = p.id and v.version = p.config_version where p.id = $1`,
+    [id],
+  );
+  return row?.sources ?? [];
 }
 
 /** Newest first, without the configs; `before` names the version to go on from. */

@@ -12,7 +12,7 @@ anchors:
 resources:
 - {<<: *git, name: repo, source: {uri: ((uri)), branch: main}}
 - {name: image, type: registry-image, source: {repository: x}, version: {digest: "sha256:1"}}
-var_sources: [{name: vault, type: vault, config: {url: ((url))}}]
+var_sources: [{name: own, type: dummy, config: {vars: {url: ((url))}}}]
 jobs:
 - name: test
   serial_groups: [a]

@@ -211,8 +211,18 @@ jobs:
       "p.yml:2:31: var_sources.v.type: unknown credential manager type: valt; did you mean 'vault'?",
     ],
     [
+      'a var source type that only Concourse has',
+      'jobs: [{name: a}]\nvar_sources: [{name: v, type: vault, config: {url: x}}]',
+      "p.yml:2:31: var_sources.v.type: credential manager type 'vault' is not supported by this server; use type 'dummy', or plain ((vars)) with the server's --vars-dir",
+    ],
+    [
+      'a dummy var source without vars',
+      'jobs: [{name: a}]\nvar_sources: [{name: v, type: dummy}]',
+      "p.yml:2:15: var_sources.v: a dummy var source needs 'config: {vars: …}', a map",
+    ],
+    [
       'var sources in a circle',
-      'jobs: [{name: a}]\nvar_sources: [{name: v, type: vault, config: {a: ((w:x))}}, {name: w, type: vault, config: {a: ((v:x))}}]',
+      'jobs: [{name: a}]\nvar_sources: [{name: v, type: dummy, config: {vars: {a: ((w:x))}}}, {name: w, type: dummy, config: {vars: {a: ((v:x))}}}]',
       /inter-dependent var sources; v needs w needs v/,
     ],
     [

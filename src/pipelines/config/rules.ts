@@ -4,7 +4,7 @@ import { findCycle } from './cycle.js';
 import type { Path } from './finding.js';
 import { checkIdentifier } from './identifier.js';
 import { isBrokenGlob, isGlob, matchesName } from './name-glob.js';
-import { hint, type Findings } from './shape.js';
+import { hint, isMap, type Findings } from './shape.js';
 import { expandPassed, jobsIn } from './job-graph.js';
 import { StepRules, surroundingsOf, type Surroundings } from './step-rules.js';
 import { stepsOf } from './steps.js';
@@ -63,13 +63,16 @@ const VAR_SOURCE_TYPES = ['vault', 'dummy', 'ssm', 'secretsmanager', 'idtoken'];
 function checkVarSources(config: PipelineConfig, found: Findings): void {
   const sources = config.var_sources ?? [];
   const names = new Set(sources.map((source) => source.name));
-  sources.forEach(({ type }, index) => {
+  sources.forEach(({ type, config }, index) => {
+    const at = ['var_sources', index, 'type'];
     if (type !== undefined && !VAR_SOURCE_TYPES.includes(type)) {
-      found.problem(
-        ['var_sources', index, 'type'],
-        `unknown credential manager type: ${type}`,
-        hint(type, VAR_SOURCE_TYPES),
-      );
+      found.problem(at, `unknown credential manager type: ${type}`, hint(type, VAR_SOURCE_TYPES));
+    } else if (type !== undefined && type !== 'dummy') {
+      found.problem(at, `credential manager type '${type}' is not supported by this server`, {
+        hint: "use type 'dummy', or plain ((vars)) with the server's --vars-dir",
+      });
+    } else if (type === 'dummy' && !isMap(config?.vars)) {
+      found.problem(['var_sources', index], "a dummy var source needs 'config: {vars: …}', a map");
     }
   });
   const needs = new Map(

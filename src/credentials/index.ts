@@ -1,0 +1,2 @@
+export * from './credentials.module.js';
+export * from './credentials.service.js';
