@@ -1,12 +1,15 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Build, BuildEvent, BuildId, EventOrigin, FinalStatus, PlanNode } from '../model/index.js';
-import { findBuild, loadClaimedBuild, type Db, type LeaseHolder } from '../persistence/index.js';
+import { findBuild, findPlan, loadClaimedBuild, loadJournal, type Db, type LeaseHolder } from '../persistence/index.js';
 import { messageOf, type Clock, type Logger, type Settings } from '../platform/index.js';
 import type { PipelinesService } from '../pipelines/index.js';
 import type { ResourceTypeRegistry } from '../resources/index.js';
 import type { ArtifactRef, ArtifactStore, Handle, Runtime } from '../runtime/index.js';
 import { Redactor, secretsIn } from '../events/index.js';
 import { mapNodes } from '../planner/index.js';
+import { buildOfHandle } from './handle.js';
 import { Journal } from './journal.js';
+import { keptSteps, outcomesOf } from './kept-steps.js';
 import { RunSuspended, statusOf, type Outcome } from './outcome.js';
 import type { CheckRunner, CredentialSource } from './ports.js';
 import { Scope } from './scope.js';
@@ -52,6 +55,7 @@ export class BuildRun {
     private readonly plan: PlanNode,
     readonly journal: Journal,
     readonly redactor: Redactor,
+    private readonly resumeOf: BuildId | undefined,
   ) {}
 
   /** @returns undefined when the build is gone. */
@@ -61,7 +65,7 @@ export class BuildRun {
     const [build, claimed] = [await findBuild(parts.db, buildId), await loadClaimedBuild(parts.db, buildId)];
     if (!build || !claimed) return undefined;
     redactor.add(secretsOf(claimed.plan));
-    const run = new BuildRun(parts, build, claimed.plan, journal, redactor);
+    const run = new BuildRun(parts, build, claimed.plan, journal, redactor, claimed.resumeOf);
     if (claimed.aborted) run.abort();
     return run;
   }
@@ -73,13 +77,35 @@ export class BuildRun {
    * @throws RunSuspended when the build was let go; it goes on elsewhere.
    */
   async execute(walk: StepWalker): Promise<FinalStatus> {
-    const outcome = await walk(this.plan, { run: this, scope: new Scope(), signal: this.aborting.signal });
+    const isReady = await this.takeOver();
+    const outcome = !isReady
+      ? 'errored'
+      : await walk(this.plan, { run: this, scope: new Scope(), signal: this.aborting.signal });
     this.throwIfLetGo();
     const status = statusOf(outcome);
     await this.journal.finish(status);
     this.isFinished = true;
-    await this.removeTraces();
+    await this.removeTraces(status === 'succeeded' ? 'all' : 'processes');
     return status;
+  }
+
+  /**
+   * Begins the journal with the finished steps of the build that is resumed.
+   * @returns false when that build did something else; the reason is told.
+   */
+  private async takeOver(): Promise<boolean> {
+    const from = this.resumeOf;
+    if (from === undefined || this.journal.allSteps().length > 0) return true;
+    const { db } = this.parts;
+    if (!isDeepStrictEqual(await findPlan(db, from), this.plan)) {
+      const reason = 'the job was changed since the build that is to be resumed: its plan is another one now';
+      await this.journal.log(this.plan.id, [this.errorEvent(this.plan.id, reason)]);
+      return false;
+    }
+    const kept = keptSteps(this.plan, outcomesOf(await loadJournal(db, from)));
+    const events = kept.told.map((id) => this.logEvent(id, `done by build ${from}, which this one resumes`));
+    await this.journal.takeOver(from, kept.ids, kept.putNames, events);
+    return true;
   }
 
   /** Ends a build that cannot be run because of a fault of ours. */
@@ -117,16 +143,21 @@ export class BuildRun {
         .signal(handle, 'KILL')
         .catch((error: unknown) => this.warn(error, 'killing a step failed'));
     }
-    await this.removeTraces();
+    await this.removeTraces('processes');
   }
 
-  /** Folders of steps and artifacts: the journal names them. What fails here is left to the sweep of the tracker. */
-  private async removeTraces(): Promise<void> {
+  /**
+   * Folders of steps and, of a build that cannot be resumed, its own artifacts: the journal names them. What fails here is
+   * left to the sweep of the tracker, and so are artifacts that are kept for a while.
+   */
+  private async removeTraces(what: 'all' | 'processes'): Promise<void> {
     const { runtime, artifacts } = this.parts;
     try {
       for (const step of this.journal.allSteps()) {
         if (step.handle !== undefined) await runtime.remove(step.handle);
-        for (const ref of artifactsOf(step.result)) await artifacts.remove(ref);
+        if (what === 'processes') continue;
+        const own = artifactsOf(step.result).filter(({ id }) => buildOfHandle(id) === this.build.id);
+        for (const ref of own) await artifacts.remove(ref);
       }
       for (const handle of this.processes) await runtime.remove(handle);
     } catch (error) {
@@ -161,7 +192,8 @@ export interface StepArtifacts {
   readonly artifacts?: Readonly<Record<string, ArtifactRef>>;
 }
 
-function artifactsOf(result: unknown): ArtifactRef[] {
+/** The artifacts that the result of a step names. */
+export function artifactsOf(result: unknown): ArtifactRef[] {
   return Object.values((result as StepArtifacts | undefined)?.artifacts ?? {});
 }
 

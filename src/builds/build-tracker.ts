@@ -3,6 +3,7 @@ import type { BuildId, FinalStatus } from '../model/index.js';
 import {
   Db,
   NotificationListener,
+  artifactsInUse,
   claimBuilds,
   endedBuilds,
   heldLeases,
@@ -213,7 +214,10 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
     );
   }
 
-  /** Removes what builds left that have ended: a crash can come between the end of a build and its clearing up. */
+  /**
+   * Removes what builds left that have ended: artifacts that were kept for a while, and everything when a crash came between
+   * the end of a build and its clearing up.
+   */
   private async sweep(): Promise<void> {
     const { runtime, artifacts, settings } = this.parts;
     const steps = await runtime.list({ instance: settings.instanceId });
@@ -226,7 +230,10 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
       await runtime.signal(handle, 'KILL');
       await runtime.remove(handle);
     }
-    for (const ref of stored) if (ended.has(buildOfHandle(ref.id))) await artifacts.remove(ref);
+    const loose = stored.filter(({ id }) => ended.has(buildOfHandle(id)));
+    const builds = loose.flatMap(({ id }) => buildOfHandle(id) ?? []);
+    const needed = await artifactsInUse(this.db, [...new Set(builds)], settings.keepFailedArtifactsMs);
+    for (const ref of loose) if (!needed.has(ref.id)) await artifacts.remove(ref);
   }
 }
 

@@ -1,7 +1,19 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Build, BuildId, BuildResources, JobId, Page, PlanNode } from '../model/index.js';
+import { isDeepStrictEqual } from 'node:util';
+import {
+  isFinal,
+  type Build,
+  type BuildId,
+  type BuildResources,
+  type JobConfig,
+  type JobId,
+  type Page,
+  type PipelineConfig,
+  type PlanNode,
+} from '../model/index.js';
 import {
   Db,
+  adoptedVersions,
   buildResources,
   createManualBuild,
   createRerun,
@@ -11,6 +23,8 @@ import {
   findTriggerTarget,
   finishBuild,
   listBuilds,
+  loadJournal,
+  pipelineConfigOf,
   requestAbort,
   setBuildComment,
   type BuildFilter,
@@ -18,12 +32,19 @@ import {
   type TriggerTarget,
   type Tx,
 } from '../persistence/index.js';
+import { BuildPlanError, makeBuildPlan } from '../planner/index.js';
 import { ConflictError, NotFoundError, UserError } from '../platform/index.js';
+import { ARTIFACTS, type ArtifactStore } from '../runtime/index.js';
+import { artifactsOf } from './build-run.js';
+import { keptSteps, outcomesOf } from './kept-steps.js';
 
 /** Builds as people ask for them: trigger, rerun, abort, look. What runs them is the engine. */
 @Injectable()
 export class BuildsService {
-  constructor(@Inject(Db) private readonly db: Db) {}
+  constructor(
+    @Inject(Db) private readonly db: Db,
+    @Inject(ARTIFACTS) private readonly artifacts: Pick<ArtifactStore, 'exists'>,
+  ) {}
 
   /**
    * Adds a pending build, which waits for fresh checks of the job's inputs and then resolves them anew. Works while job or
@@ -50,25 +71,76 @@ export class BuildsService {
    */
   async rerunBuild(buildId: BuildId, by?: string): Promise<Build> {
     const original = await this.getBuild(buildId);
-    const jobId = original.jobId;
+    return this.getBuild(await this.db.tx((tx) => this.addRerun(tx, original, by)));
+  }
+
+  private async addRerun(tx: Tx, original: Build, by?: string, resumeOf?: BuildId): Promise<BuildId> {
+    const { id, jobId } = original;
     if (jobId === undefined)
-      throw new UserError('not-a-job-build', `build ${buildId} belongs to no job and cannot be run again`);
-    const id = await this.db.tx(async (tx) => {
-      const job = await this.triggerTarget(tx, jobId);
-      if (job.config.disable_reruns) {
-        throw new ConflictError(
-          'reruns-disabled',
-          `builds of job '${job.name}' cannot be run again: its config sets disable_reruns`,
-        );
-      }
-      const rerun = await createRerun(tx, buildId, by);
-      if (rerun !== undefined) return rerun;
+      throw new UserError('not-a-job-build', `build ${id} belongs to no job and cannot be run again`);
+    const job = await this.triggerTarget(tx, jobId);
+    if (job.config.disable_reruns) {
       throw new ConflictError(
-        'inputs-unknown',
-        `build ${original.name} never got its inputs, so there is nothing to run again; trigger the job instead`,
+        'reruns-disabled',
+        `builds of job '${job.name}' cannot be run again: its config sets disable_reruns`,
       );
+    }
+    const rerun = await createRerun(tx, id, by, resumeOf);
+    if (rerun !== undefined) return rerun;
+    throw new ConflictError(
+      'inputs-unknown',
+      `build ${original.name} never got its inputs, so there is nothing to run again; trigger the job instead`,
+    );
+  }
+
+  /**
+   * Adds a pending rerun that takes over the steps which ended well before the first that did not, with what they made.
+   * @throws ConflictError `build-not-failed`, `artifacts-gone`, `plan-changed`, and those of {@link rerunBuild}.
+   */
+  async resumeBuild(buildId: BuildId, by?: string): Promise<Build> {
+    const original = await this.getBuild(buildId);
+    if (!isFinal(original.status) || original.status === 'succeeded') {
+      throw new ConflictError(
+        'build-not-failed',
+        `build ${original.name} is ${original.status}: only a build that failed, errored or was aborted can be resumed`,
+      );
+    }
+    const id = await this.db.tx(async (tx) => {
+      const rerun = await this.addRerun(tx, original, by, buildId);
+      // After the rerun was added: from its commit on nobody removes what it needs.
+      await this.demandSamePlan(tx, original);
+      await this.demandArtifacts(tx, original);
+      return rerun;
     });
     return this.getBuild(id);
+  }
+
+  private async demandSamePlan(tx: Tx, { id, name, pipelineId, jobName }: Build): Promise<void> {
+    const recorded = await findPlan(tx, id);
+    const config = pipelineId && (await pipelineConfigOf(tx, pipelineId));
+    const job = config && config.jobs.find((each) => each.name === jobName);
+    const now = job && (await planNow(tx, job, config, id));
+    if (recorded && isDeepStrictEqual(now, recorded)) return;
+    throw new ConflictError(
+      'plan-changed',
+      `build ${name} cannot be resumed: ${recorded ? 'its job was changed since' : 'it never started'}; run it again from the start`,
+    );
+  }
+
+  private async demandArtifacts(tx: Tx, { id, name }: Build): Promise<void> {
+    const journal = await loadJournal(tx, id);
+    const plan = await findPlan(tx, id);
+    const kept = new Set(plan ? keptSteps(plan, outcomesOf(journal)).ids : []);
+    for (const step of journal) {
+      if (!kept.has(step.stepId)) continue;
+      for (const ref of artifactsOf(step.result)) {
+        if (await this.artifacts.exists(ref)) continue;
+        throw new ConflictError(
+          'artifacts-gone',
+          `build ${name} cannot be resumed: what its steps made is no longer kept; run it again from the start`,
+        );
+      }
+    }
   }
 
   /**
@@ -123,6 +195,17 @@ export class BuildsService {
     if (!job) throw new NotFoundError(`job ${jobId} does not exist`);
     if (job.archived) throw archived();
     return job;
+  }
+}
+
+/** The plan that the build would get if it started now with its versions, as it would be stored; undefined: none. */
+async function planNow(tx: Tx, job: JobConfig, config: PipelineConfig, build: BuildId): Promise<PlanNode | undefined> {
+  const versions = await adoptedVersions(tx, build);
+  try {
+    return JSON.parse(JSON.stringify(makeBuildPlan(job, config, versions))) as PlanNode;
+  } catch (error) {
+    if (error instanceof BuildPlanError) return undefined;
+    throw error;
   }
 }
 

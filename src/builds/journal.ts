@@ -7,6 +7,7 @@ import {
   loadJournal,
   lockJobsAround,
   moveLogCursor,
+  takeOverSteps,
   type Db,
   type JournaledStep,
   type LeaseHolder,
@@ -40,6 +41,20 @@ export class Journal {
 
   allSteps(): readonly JournaledStep[] {
     return [...this.steps.values()];
+  }
+
+  /** The journal of a build that has not begun starts with ends of steps of an earlier one. */
+  async takeOver(
+    from: BuildId,
+    stepIds: readonly string[],
+    putNames: readonly string[],
+    events: readonly BuildEvent[],
+  ): Promise<void> {
+    await this.write(async (tx) => {
+      await takeOverSteps(tx, this.buildId, from, stepIds, putNames);
+      await writeEvents(tx, this.buildId, events, this.redactor);
+    });
+    for (const step of await loadJournal(this.db, this.buildId)) this.steps.set(step.stepId, step);
   }
 
   async begin(

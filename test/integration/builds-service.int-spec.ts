@@ -8,7 +8,7 @@ let world: EngineWorld;
 let builds: BuildsService;
 beforeAll(async () => {
   world = await EngineWorld.create();
-  builds = new BuildsService(world.db);
+  builds = new BuildsService(world.db, world.artifacts);
   world.engine(1).start();
 });
 afterAll(() => world.close());

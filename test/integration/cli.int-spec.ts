@@ -168,6 +168,12 @@ describe('a pipeline that runs', () => {
     const builds = JSON.parse((await cli.run('builds', '-j', 'p/hello', '--json')).out) as { name: string }[];
     expect(builds.map(({ name }) => name)).toEqual(['2', '1.1', '1']);
     expect((await cli.run('bs', '-p', 'p')).out).toMatch(/^id +name +status[^]*p\/hello #2 +failed/);
+    const resumed = await cli.run('rerun-build', '-j', 'p/hello', '-b', '2', '--from-failed', '-w');
+    expect([resumed.code, resumed.out]).toEqual([7, expect.stringMatching(/^started p\/hello #2\.1\n[^]*failed\n$/)]);
+    expect(await cli.run('rb', '-j', 'p/hello', '-b', '1', '--from-failed')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('only a build that failed, errored or was aborted can be resumed'),
+    });
     expect(await cli.run('w', '-j', 'p/helo')).toMatchObject({ code: 1, err: expect.stringContaining('hello') });
   }, 40_000);
 

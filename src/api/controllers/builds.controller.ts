@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Put, Query, Res } from '@nestjs/common';
+import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { TeamsService } from '../../auth/index.js';
@@ -96,6 +96,13 @@ export class BuildsController {
   @Get('builds/:id/explain')
   async explain(@Param('id', BuildPipe) { id }: Build): Promise<View> {
     return toBuildExplanationView(await this.explanations.build(id));
+  }
+
+  /** Ours: a rerun that takes over the steps which ended well before the first that did not. */
+  @Post('builds/:id/resume')
+  @HttpCode(200)
+  async resume(@Param('id', BuildPipe) { id }: Build, @Who() { by }: ByWhom): Promise<View> {
+    return toBuildView(await this.builds.resumeBuild(id, by));
   }
 
   @Put('builds/:id/abort')

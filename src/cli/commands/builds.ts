@@ -13,6 +13,7 @@ interface BuildOptions {
   readonly count: number;
   readonly json?: boolean;
   readonly force?: boolean;
+  readonly fromFailed?: boolean;
   readonly watch?: boolean;
 }
 
@@ -47,6 +48,7 @@ export function buildCommands(cli: Cli): Command[] {
       }),
     onBuild('rerun-build', 'run a build again with the same versions')
       .alias('rb')
+      .option('--from-failed', 'take over the steps before the first that failed, with what they made')
       .option('-w, --watch', "show the build's output and exit as it does")
       .action(async (options: BuildOptions, command: Command) => {
         const client = await cli.connect(command);
@@ -58,7 +60,8 @@ export function buildCommands(cli: Cli): Command[] {
         }
         const path =
           client.pipeline(original.pipeline_name) + route`/jobs/${original.job_name}/builds/${original.name}`;
-        const build = await client.send<WireBuild>('POST', path);
+        const resume = route`/api/v1/builds/${original.id}/resume`;
+        const build = await client.send<WireBuild>('POST', options.fromFailed ? resume : path);
         cli.io.out(`started ${buildName(build)}\n`);
         if (options.watch) cli.exitCode = await watchBuild(cli, client, build.id);
       }),

@@ -18,6 +18,7 @@ import { Team } from './team.entity.js';
 @Check('a_final_build_has_an_end', `((status = ANY (ARRAY['pending'::text, 'started'::text])) = (ended_at IS NULL))`)
 @Check('a_started_build_has_a_plan', `((status <> 'started'::text) OR (plan IS NOT NULL))`)
 @Check('only_the_log_of_a_final_build_is_compacted', `((compacted_at IS NULL) OR (ended_at IS NOT NULL))`)
+@Check('only_a_rerun_resumes', `((resume_of IS NULL) OR (rerun_of IS NOT NULL))`)
 @Unique('build_names_are_unique_in_a_job', ['jobId', 'name'])
 @Check(
   'builds_status_check',
@@ -30,6 +31,7 @@ import { Team } from './team.entity.js';
 @Index('builds_of_a_job_in_build_order', { synchronize: false })
 @Index('unfinished_builds', { synchronize: false })
 @Index('reruns_of_a_build', { synchronize: false })
+@Index('builds_that_resume_one', { synchronize: false })
 @Index('builds_of_a_team', { synchronize: false })
 @Index('builds_with_a_log_to_compact', { synchronize: false })
 @Entity('builds')
@@ -87,6 +89,13 @@ export class Build {
 
   @Column({ name: 'rerun_number', type: 'integer', nullable: true })
   rerunNumber: number | null;
+
+  @Column({ name: 'resume_of', type: 'bigint', nullable: true })
+  resumeOf: number | null;
+
+  @ManyToOne(() => Build, { onDelete: 'CASCADE' })
+  @JoinColumn({ name: 'resume_of', foreignKeyConstraintName: 'builds_resume_of_fkey' })
+  resumeOfBuild: Relation<Build | null>;
 
   @Column({ name: 'created_by', type: 'text', nullable: true })
   createdBy: string | null;

@@ -220,6 +220,7 @@ const STATEMENTS = [
     manually_triggered boolean not null default false,
     rerun_of bigint references builds on delete cascade,
     rerun_number integer,
+    resume_of bigint references builds on delete cascade,
     created_by text,
     comment text not null default '',
     created_at timestamptz not null default now(),
@@ -235,6 +236,7 @@ const STATEMENTS = [
     lease_instance text, lease_epoch bigint, lease_until timestamptz,
     constraint a_final_build_has_an_end check ((status in ('pending', 'started')) = (ended_at is null)),
     constraint only_the_log_of_a_final_build_is_compacted check (compacted_at is null or ended_at is not null),
+    constraint only_a_rerun_resumes check (resume_of is null or rerun_of is not null),
     constraint a_started_build_has_a_plan check (status <> 'started' or plan is not null),
     constraint build_names_are_unique_in_a_job unique (job_id, name)
   )`,
@@ -248,6 +250,7 @@ const STATEMENTS = [
   `create index builds_of_a_pipeline on builds (pipeline_id, id desc)`,
   `create index builds_of_a_resource on builds (resource_id, id desc) where resource_id is not null`,
   `create index reruns_of_a_build on builds (rerun_of) where rerun_of is not null`,
+  `create index builds_that_resume_one on builds (resume_of) where resume_of is not null`,
   `create index builds_of_a_team on builds (team_id, id desc)`,
   `create table build_inputs (
     build_id bigint not null references builds on delete cascade,

@@ -207,19 +207,74 @@ export async function saveBuildOutput(
   );
 }
 
+/**
+ * Gives the build the ends of steps of an earlier one with the same plan, and what its puts of those names made. For a build
+ * that has not begun.
+ */
+export async function takeOverSteps(
+  tx: Tx,
+  buildId: BuildId,
+  from: BuildId,
+  stepIds: readonly string[],
+  putNames: readonly string[],
+): Promise<void> {
+  await tx.query(
+    `insert into build_steps (build_id, step_id, instance, outcome, result, started_at, ended_at)
+     select $1, step_id, instance, outcome, result, started_at, ended_at from build_steps
+     where build_id = $2 and step_id = any($3) and outcome is not null`,
+    [buildId, from, stepIds],
+  );
+  await tx.query(
+    `insert into build_outputs (build_id, name, resource_id, digest, version)
+     select $1, name, resource_id, digest, version from build_outputs where build_id = $2 and name = any($3) order by id`,
+    [buildId, from, putNames],
+  );
+}
+
+/**
+ * Artifacts of the builds that somebody may still need: a build that runs, one that did not succeed and ended less than
+ * `keepMs` ago, or one that an unfinished build resumes. A build that resumed another one needs the artifacts of both.
+ */
+export async function artifactsInUse(db: Queryable, builds: readonly BuildId[], keepMs: number): Promise<Set<string>> {
+  const rows = await db.query<{ id: string }>(
+    `select distinct artifact->>'id' as id
+     from builds b join build_steps s on s.build_id = b.id, jsonb_path_query(s.result, '$.artifacts.*') artifact
+     where (b.id = any($1::bigint[]) or b.resume_of is not null)
+       and (b.status in ('pending', 'started')
+         or b.status <> 'succeeded' and b.ended_at > now() - $2 * interval '1 ms'
+         or exists (select from builds r where r.resume_of = b.id and r.status in ('pending', 'started')))`,
+    [builds, keepMs],
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
 /** What the engine reads once when it takes a build. */
 export interface ClaimedBuild {
   readonly plan: PlanNode;
   readonly jobId: JobId | undefined;
   readonly aborted: boolean;
+  /** The build whose finished steps it takes over. */
+  readonly resumeOf: BuildId | undefined;
 }
 
 export async function loadClaimedBuild(db: Queryable, buildId: BuildId): Promise<ClaimedBuild | undefined> {
-  const [row] = await db.query<{ plan: PlanNode; job_id: JobId | null; aborted: boolean }>(
-    `select plan, job_id, aborted_at is not null as aborted from builds where id = $1 and plan is not null`,
+  const [row] = await db.query<{
+    plan: PlanNode;
+    job_id: JobId | null;
+    aborted: boolean;
+    resume_of: BuildId | null;
+  }>(
+    `select plan, job_id, aborted_at is not null as aborted, resume_of from builds where id = $1 and plan is not null`,
     [buildId],
   );
-  return row && { plan: row.plan, jobId: row.job_id ?? undefined, aborted: row.aborted };
+  return (
+    row && {
+      plan: row.plan,
+      jobId: row.job_id ?? undefined,
+      aborted: row.aborted,
+      resumeOf: row.resume_of ?? undefined,
+    }
+  );
 }
 
 function json(value: unknown): string | null {

@@ -25,12 +25,14 @@ export async function createManualBuild(tx: Tx, jobId: JobId, createdBy: string 
 /**
  * Inserts a pending rerun of the build (of its original, when it is a rerun itself), named `<original>.<n>`
  * (scheduler-semantics §8.3, §14.1).
+ * @param resumeOf the build whose finished steps it takes over when it starts
  * @returns undefined when the original's inputs were never adopted: there is nothing to run again.
  */
 export async function createRerun(
   tx: Tx,
   buildId: BuildId,
   createdBy: string | undefined,
+  resumeOf?: BuildId,
 ): Promise<BuildId | undefined> {
   const [original] = await tx.query<{ id: BuildId; job_id: JobId; inputs_ready: boolean }>(
     `select o.id, o.job_id, o.inputs_ready from builds b join builds o on o.id = coalesce(b.rerun_of, b.id)
@@ -40,11 +42,11 @@ export async function createRerun(
   if (!original?.inputs_ready) return undefined;
   await tx.query(`select from jobs where id = $1 for update`, [original.job_id]); // one rerun gets one number
   const [row] = await tx.query<{ id: BuildId }>(
-    `insert into builds (team_id, pipeline_id, job_id, name, rerun_of, rerun_number, created_by)
-     select o.team_id, o.pipeline_id, o.job_id, o.name || '.' || n.number, o.id, n.number, $2
+    `insert into builds (team_id, pipeline_id, job_id, name, rerun_of, rerun_number, created_by, resume_of)
+     select o.team_id, o.pipeline_id, o.job_id, o.name || '.' || n.number, o.id, n.number, $2, $3
      from builds o, lateral (select count(*)::int + 1 as number from builds r where r.rerun_of = o.id) n
      where o.id = $1 returning id`,
-    [original.id, createdBy ?? null],
+    [original.id, createdBy ?? null, resumeOf ?? null],
   );
   await refreshJobPointers(tx, original.job_id);
   await scheduleRequests.jobs(tx, [original.job_id]);
