@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { deflate, inflate } from 'node:zlib';
 import type { BuildId } from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
-import type { StoredEvent } from './build-events.js';
+import type { StoredEvent } from './stored-event.js';
 
 /** A chunk is closed when its events have this many characters as JSON: what a reader decompresses at once. */
 const CHUNK_CHARACTERS = 1024 * 1024;

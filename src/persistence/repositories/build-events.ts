@@ -2,12 +2,9 @@ import type { BuildEvent, BuildId } from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
 import { notify } from '../notify.js';
 import { eventsOfChunk } from './build-event-chunks.js';
+import type { StoredEvent } from './stored-event.js';
 
-export interface StoredEvent {
-  readonly seq: number;
-  readonly event: BuildEvent['event'];
-  readonly data: BuildEvent['data'];
-}
+export type { StoredEvent };
 
 /** Appends events in order. The build's row lock gives them consecutive numbers; listeners hear of them after commit. */
 export async function appendEvents(tx: Tx, buildId: BuildId, events: readonly BuildEvent[]): Promise<void> {
