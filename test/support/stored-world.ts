@@ -1,4 +1,4 @@
-import type { Queryable, Tx } from '../../src/persistence/index.js';
+import { scheduleRequests, type Queryable, type Tx } from '../../src/persistence/index.js';
 import { versionDigest, type BuildId, type Digest, type JobId, type ResourceId } from '../../src/model/index.js';
 import {
   isResolved,
@@ -58,6 +58,32 @@ export class StoredWorld {
       return { ...input, resourceId, digest: this.ownDigest(resourceId, input.digest), passedBuildIds };
     });
     return { ...plan, inputs };
+  }
+
+  /**
+   * Lets the planned job ask for its inputs, every one triggering, and asks the trigger loop to look at it. The job is paused,
+   * so what it queues stays where it can be seen.
+   */
+  async askLoop(tx: Tx): Promise<JobId> {
+    const { jobId, inputs } = this.request;
+    for (const [ordinal, { name, resourceId, passed, version }] of inputs.entries()) {
+      await tx.query(
+        `insert into job_inputs (job_id, name, ordinal, resource_id, trigger, passed, passed_job_ids, version)
+         values ($1, $2, $3, $4, true, $5, $6, $7)`,
+        [
+          jobId,
+          name,
+          ordinal,
+          resourceId,
+          passed && JSON.stringify(passed),
+          passed ? jobsNamed(passed) : [],
+          version === 'latest' ? null : JSON.stringify(typeof version === 'object' ? version.pinned : version),
+        ],
+      );
+    }
+    await tx.query(`update jobs set paused = true where id = $1`, [jobId]);
+    await scheduleRequests.jobs(tx, [jobId]);
+    return jobId;
   }
 
   async addBuild(tx: Tx, build: WorldBuild): Promise<void> {
