@@ -201,7 +201,10 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
   }
 
   private count({ build }: BuildRun, status: FinalStatus): void {
-    this.finished.inc({ kind: build.jobId === undefined ? 'check' : 'job', status });
+    this.finished.inc({
+      kind: build.jobId !== undefined ? 'job' : build.resourceId !== undefined ? 'check' : 'one-off',
+      status,
+    });
   }
 
   /** Beside the rounds, so that builds do not wait for it. */

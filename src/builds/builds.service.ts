@@ -9,13 +9,16 @@ import {
   type JobId,
   type Page,
   type PipelineConfig,
+  type PipelineId,
   type PlanNode,
+  type TeamId,
 } from '../model/index.js';
 import {
   Db,
   adoptedVersions,
   buildResources,
   createManualBuild,
+  createOneOffBuild,
   createRerun,
   findBuild,
   findBuildByName,
@@ -37,6 +40,7 @@ import { ConflictError, NotFoundError, UserError } from '../platform/index.js';
 import { ARTIFACTS, type ArtifactStore } from '../runtime/index.js';
 import { artifactsOf } from './build-run.js';
 import { keptSteps, outcomesOf } from './kept-steps.js';
+import { parsePostedPlan } from './posted-plan.js';
 
 /** Builds as people ask for them: trigger, rerun, abort, look. What runs them is the engine. */
 @Injectable()
@@ -91,6 +95,20 @@ export class BuildsService {
       'inputs-unknown',
       `build ${original.name} never got its inputs, so there is nothing to run again; trigger the job instead`,
     );
+  }
+
+  /**
+   * Starts a one-off build, in the pipeline if one is given: its vars are then known.
+   * @param posted see {@link parsePostedPlan}
+   * @throws PostedPlanError.
+   */
+  async runPlan(
+    owner: { readonly teamId: TeamId; readonly pipelineId?: PipelineId },
+    posted: unknown,
+    by?: string,
+  ): Promise<Build> {
+    const plan = parsePostedPlan(posted);
+    return this.getBuild(await this.db.tx((tx) => createOneOffBuild(tx, owner, plan, by)));
   }
 
   /**

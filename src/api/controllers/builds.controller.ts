@@ -51,6 +51,19 @@ export class BuildsController {
     );
   }
 
+  /** A one-off build: the body is its plan. */
+  @Post('teams/:team/builds')
+  async runInTeam(@Param('team') team: string, @Body() plan: unknown, @Who() { by }: ByWhom): Promise<View> {
+    const { id: teamId } = await this.teams.get(team);
+    return toBuildView(await this.builds.runPlan({ teamId }, plan, by));
+  }
+
+  /** The same in the context of a pipeline: with its vars. */
+  @Post('teams/:team/pipelines/:pipeline/builds')
+  async runInPipeline(@ThePipeline() pipeline: Pipeline, @Body() plan: unknown, @Who() { by }: ByWhom): Promise<View> {
+    return toBuildView(await this.builds.runPlan({ teamId: pipeline.teamId, pipelineId: pipeline.id }, plan, by));
+  }
+
   @Get('teams/:team/pipelines/:pipeline/builds')
   async listOfPipeline(
     @ThePipeline() { id: pipelineId }: Pipeline,

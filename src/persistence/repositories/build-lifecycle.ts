@@ -1,4 +1,13 @@
-import type { BuildId, FinalStatus, JobConfig, JobId, PipelineId, PlanNode, ResourceId } from '../../model/index.js';
+import type {
+  BuildId,
+  FinalStatus,
+  JobConfig,
+  JobId,
+  PipelineId,
+  PlanNode,
+  ResourceId,
+  TeamId,
+} from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
 import { notify } from '../notify.js';
 import { appendEvents } from './build-events.js';
@@ -71,6 +80,27 @@ export async function createCheckBuild(
     [resourceId, JSON.stringify(plan), createdBy ?? null],
   );
   if (!row) throw new Error(`resource ${resourceId} is gone`);
+  await appendEvents(tx, row.id, [{ event: 'status', data: { status: 'started', time: row.started } }]);
+  await notify(tx, 'builds', [row.id]);
+  return row.id;
+}
+
+/** Inserts a build of no job, already started with its plan and named after its id, and wakes the engine. */
+export async function createOneOffBuild(
+  tx: Tx,
+  owner: { readonly teamId: TeamId; readonly pipelineId?: PipelineId },
+  plan: PlanNode,
+  createdBy: string | undefined,
+): Promise<BuildId> {
+  const [row] = await tx.query<{ id: BuildId; started: number }>(
+    `with named as (select nextval(pg_get_serial_sequence('builds', 'id')) as id)
+     insert into builds (id, team_id, pipeline_id, name, status, manually_triggered, created_by, started_at, plan)
+     overriding system value
+     select id, $1, $2, id::text, 'started', true, $4, now(), $3 from named
+     returning id, floor(extract(epoch from now()))::bigint as started`,
+    [owner.teamId, owner.pipelineId ?? null, JSON.stringify(plan), createdBy ?? null],
+  );
+  if (!row) throw new Error('the build was not made');
   await appendEvents(tx, row.id, [{ event: 'status', data: { status: 'started', time: row.started } }]);
   await notify(tx, 'builds', [row.id]);
   return row.id;
