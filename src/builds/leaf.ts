@@ -28,6 +28,7 @@ export async function runLeaf<Result>(node: PlanNode, walk: Walk, leaf: Leaf<Res
   const known = run.journal.step(node.id);
   if (known?.outcome) {
     if (known.result !== undefined) leaf.apply?.(known.result as Result);
+    noteResult(node, walk, known.outcome);
     return known.outcome;
   }
   if (!known && walk.signal.aborted) return 'aborted';
@@ -36,7 +37,12 @@ export async function runLeaf<Result>(node: PlanNode, walk: Walk, leaf: Leaf<Res
   run.throwIfLetGo();
   await run.journal.end(node.id, end.outcome, end.result, end.events ?? [], end.also);
   if (end.result !== undefined) leaf.apply?.(end.result);
+  noteResult(node, walk, end.outcome);
   return end.outcome;
+}
+
+function noteResult({ step }: PlanNode, { scope }: Walk, outcome: Outcome): void {
+  if ('name' in step) scope.noteResult(step.name, outcome);
 }
 
 async function settle<Result>(

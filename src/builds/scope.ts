@@ -1,5 +1,6 @@
-import type { JsonValue } from '../model/index.js';
+import type { JsonObject, JsonValue } from '../model/index.js';
 import type { ArtifactRef } from '../runtime/index.js';
+import type { Outcome } from './outcome.js';
 
 /**
  * What steps hand to later steps: artifacts and local vars, each a flat map per build. A combination of `across` has a scope
@@ -8,6 +9,7 @@ import type { ArtifactRef } from '../runtime/index.js';
 export class Scope {
   private readonly artifacts = new Map<string, ArtifactRef>();
   private readonly vars = new Map<string, JsonValue>();
+  private readonly outcomes = new Map<string, Outcome>();
 
   constructor(private readonly outer?: Scope) {}
 
@@ -34,5 +36,19 @@ export class Scope {
 
   setLocalVar(name: string, value: JsonValue): void {
     this.vars.set(name, value);
+  }
+
+  /** Every local var that is known here. */
+  localVars(): JsonObject {
+    return { ...this.outer?.localVars(), ...Object.fromEntries(this.vars) };
+  }
+
+  /** How the steps with names ended that ran before, the last of each name. */
+  results(): Readonly<Record<string, Outcome>> {
+    return { ...this.outer?.results(), ...Object.fromEntries(this.outcomes) };
+  }
+
+  noteResult(name: string, outcome: Outcome): void {
+    this.outcomes.set(name, outcome);
   }
 }

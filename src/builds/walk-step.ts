@@ -12,6 +12,7 @@ import { runStep } from './steps/run.js';
 import { setPipelineStep } from './steps/set-pipeline.js';
 import { taskStep } from './steps/task.js';
 import { timeoutStep } from './steps/timeout.js';
+import { whenStep } from './steps/when.js';
 
 /**
  * Runs one node of a plan. Steps are idempotent: walked again after a crash, they give what they gave before. They honour
@@ -44,6 +45,8 @@ export function walkStep(node: PlanNode, walk: Walk): Promise<Outcome> {
       return tryStep(step.step, walk, walkStep);
     case 'timeout':
       return timeoutStep(node, step, walk, walkStep);
+    case 'when':
+      return whenStep(node, step, walk, walkStep);
     case 'retry':
       return retryStep(step.attempts, walk, walkStep);
     case 'on_success':

@@ -77,6 +77,8 @@ export interface JobConfig extends StepHooks {
     readonly minimum_succeeded_builds?: number;
   };
   readonly build_logs_to_retain?: number;
+  /** Condition without which the job's steps and hooks are skipped. Ours; Concourse does not know it. */
+  readonly when?: string;
 }
 
 /** Steps that run around another step, by how it ended. Also usable on a job. */
@@ -88,7 +90,7 @@ export interface StepHooks {
   readonly ensure?: StepConfig;
 }
 
-/** What any step may carry besides its own keys. Outermost first: hooks, across, attempts, (timeout). */
+/** What any step may carry besides its own keys. Outermost first: when, hooks, across, attempts, (timeout). */
 export interface StepModifiers extends StepHooks {
   readonly across?: readonly AcrossVarConfig[];
   readonly fail_fast?: boolean;
@@ -96,6 +98,8 @@ export interface StepModifiers extends StepHooks {
   /** Duration text, for example `90s` or `1h30m`. */
   readonly timeout?: string;
   readonly tags?: readonly string[];
+  /** Condition without which the step is skipped, with all its modifiers. Ours; Concourse does not know it. */
+  readonly when?: string;
 }
 
 export interface AcrossVarConfig {

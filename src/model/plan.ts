@@ -45,6 +45,13 @@ export type PlanStep =
       readonly template: PlanNode;
     }
   | { readonly kind: 'try'; readonly step: PlanNode }
+  /** Runs the step only if the condition is true. It may speak of the versions of the job's gets. */
+  | {
+      readonly kind: 'when';
+      readonly condition: string;
+      readonly versions: Readonly<Record<string, Version>>;
+      readonly step: PlanNode;
+    }
   | { readonly kind: 'timeout'; readonly step: PlanNode; readonly duration: string }
   /** One node per attempt, each with ids of its own. */
   | { readonly kind: 'retry'; readonly attempts: readonly PlanNode[] }

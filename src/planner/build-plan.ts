@@ -14,6 +14,7 @@ import {
   type TypeChain,
   type Version,
 } from '../model/index.js';
+import { mapNodes } from './plan-nodes.js';
 
 /** The job's config and the chosen versions do not make a plan. The message is for the person who wrote the pipeline. */
 export class BuildPlanError extends Error {
@@ -25,7 +26,7 @@ const HOOKS: readonly HookKind[] = ['on_success', 'on_failure', 'on_abort', 'on_
 
 /**
  * The plan of one build: the job's steps with their modifiers unfolded into nodes, outermost first ensure, on_error,
- * on_abort, on_failure, on_success, across, attempts, timeout. Pure and deterministic: equal arguments give equal ids.
+ * on_abort, on_failure, on_success, across, attempts, timeout, all of them inside `when`. Pure and deterministic: equal arguments give equal ids.
  * @param versions the adopted version of each get step, by its name.
  * @throws BuildPlanError when a get has no version or a resource is unknown.
  */
@@ -34,12 +35,30 @@ export function makeBuildPlan(
   config: PipelineConfig,
   versions: ReadonlyMap<string, Version>,
 ): PlanNode {
-  return new PlanMaker(config, versions).job(job);
+  return withVersions(new PlanMaker(config, versions).job(job));
 }
 
 /** The plan of a check build: one step. */
 export function makeCheckPlan(resource: ResourceConfig, config: PipelineConfig, from?: Version): PlanNode {
   return new PlanMaker(config, new Map()).check(resource, from);
+}
+
+/** The plan with every condition knowing the versions of all gets, which are chosen before anything runs. */
+function withVersions(plan: PlanNode): PlanNode {
+  const versions: Record<string, Version> = {};
+  let hasConditions = false;
+  const collect = (node: PlanNode): PlanNode => {
+    if (node.step.kind === 'get' && node.step.version) versions[node.step.name] = node.step.version;
+    hasConditions ||= node.step.kind === 'when';
+    mapNodes(node.step, collect);
+    return node;
+  };
+  collect(plan);
+  const tell = ({ id, step }: PlanNode): PlanNode => {
+    const inner = mapNodes(step, tell);
+    return { id, step: inner.kind === 'when' ? { ...inner, versions } : inner };
+  };
+  return hasConditions ? tell(plan) : plan;
 }
 
 type Tags = readonly string[] | undefined;
@@ -53,7 +72,7 @@ class PlanMaker {
   ) {}
 
   job(job: JobConfig): PlanNode {
-    return this.hooked(job, job.tags, () => this.sequence(job.plan ?? [], job.tags));
+    return this.conditional(job.when, () => this.hooked(job, job.tags, () => this.sequence(job.plan ?? [], job.tags)));
   }
 
   check(resource: ResourceConfig, from: Version | undefined): PlanNode {
@@ -70,7 +89,13 @@ class PlanMaker {
 
   private step(step: StepConfig, inherited: Tags): PlanNode {
     const tags = step.tags ?? inherited;
-    return this.hooked(step, tags, () => this.across(step, tags));
+    return this.conditional(step.when, () => this.hooked(step, tags, () => this.across(step, tags)));
+  }
+
+  private conditional(condition: string | undefined, step: () => PlanNode): PlanNode {
+    return condition === undefined
+      ? step()
+      : this.node(() => ({ kind: 'when', condition, versions: {}, step: step() }));
   }
 
   /** Hooks from the outside in, so that ids grow as the plan is read; a hook's ids come after those of its step. */

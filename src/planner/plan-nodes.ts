@@ -12,6 +12,7 @@ export function mapNodes(step: PlanStep, map: (node: PlanNode) => PlanNode): Pla
       return { ...step, template: map(step.template) };
     case 'try':
     case 'timeout':
+    case 'when':
       return { ...step, step: map(step.step) };
     case 'on_success':
     case 'on_failure':

@@ -5,6 +5,8 @@ export type PublicPlan = { readonly id: string } & Readonly<Record<string, unkno
 
 /** The plan in the shape of the wire contract (design: concourse-api §4.1). */
 export function publicPlan(plan: PlanNode): PublicPlan {
+  // Clients know no conditions; they see the step that may be skipped.
+  if (plan.step.kind === 'when') return publicPlan(plan.step.step);
   return { id: plan.id, [plan.step.kind]: content(plan.step) };
 }
 
@@ -37,6 +39,8 @@ function content(step: PlanStep): unknown {
     case 'load_var':
       return { name: step.name };
     case 'try':
+      return { step: publicPlan(step.step) };
+    case 'when':
       return { step: publicPlan(step.step) };
     case 'timeout':
       return { step: publicPlan(step.step), duration: step.duration };

@@ -156,6 +156,11 @@ jobs:
       'p.yml:7:40: jobs.j.plan.do[0].attempts: must be greater than 0',
     ],
     [
+      'a condition that is none',
+      planned('{get: repo, when: branch == 1}'),
+      'p.yml:7:28: jobs.j.plan.do[0].when: not a condition: Unknown variable: branch',
+    ],
+    [
       'a hook',
       planned('{get: repo, on_failure: {in_parallel: [{put: x}]}}'),
       "p.yml:7:55: jobs.j.plan.do[0].on_failure.in_parallel.steps[0].put(x): unknown resource 'x'",

@@ -9,7 +9,7 @@ type Reached = 'pipeline' | 'items' | 'jobs' | 'job' | 'plan' | 'steps' | 'step'
 const SECTIONS = ['resources', 'resource_types', 'prototypes', 'var_sources', 'groups'];
 const LEAVES = STEP_KINDS.filter((kind) => !['do', 'try', 'in_parallel'].includes(kind));
 /** These belong to the step around, not to the task or get that it holds. */
-const AROUND = [...HOOKS, 'across', 'fail_fast', 'attempts'];
+const AROUND = [...HOOKS, 'across', 'fail_fast', 'attempts', 'when'];
 
 /** The path of a pipeline's value as people read it: `jobs.deploy.plan.do[2].task(x).config.run`. */
 export function describePath(root: unknown, path: Path): string {

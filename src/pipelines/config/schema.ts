@@ -1,4 +1,5 @@
 import { parseDurationMs, type PipelineConfig, type TaskConfig, type Version } from '../../model/index.js';
+import { conditionFault } from './condition.js';
 import type { Path } from './finding.js';
 import { anyOf, REF_STEP, requiring, type JsonSchema } from './json-schema.js';
 import { HOOKS } from './steps.js';
@@ -152,6 +153,17 @@ const inputs = described(anyOf(detectOrAll.json, tags.json), (value, at, found) 
   Array.isArray(value) ? tags(value, at, found) : detectOrAll(value, at, found),
 );
 
+const when = extension(
+  'run only if this condition over vars, versions and results is true, else skip',
+  described<string>({ type: ['string', 'boolean'] }, (value, at, found) => {
+    const read = looseText(value, at, found);
+    const fault = read === undefined ? undefined : conditionFault(read);
+    if (fault === undefined) return read;
+    found.problem(at, fault);
+    return undefined;
+  }),
+);
+
 /** The keys of each kind of step, the one that names it first; the first of them that a step has decides. */
 const CORES: readonly (readonly [string, Readonly<Record<string, Shape>>])[] = [
   ['run', { run: text, type: text, params: opaqueMap, privileged: flag, container_limits: limits, tags }],
@@ -187,7 +199,7 @@ const CORES: readonly (readonly [string, Readonly<Record<string, Shape>>])[] = [
 /** Names of all kinds of steps. */
 export const STEP_KINDS: readonly string[] = CORES.map(([name]) => name);
 
-const MODIFIERS: Readonly<Record<string, Shape>> = { timeout: duration, attempts, ...hooks };
+const MODIFIERS: Readonly<Record<string, Shape>> = { timeout: duration, attempts, when, ...hooks };
 const ACROSS: Readonly<Record<string, Shape>> = { across: list(acrossVar), fail_fast: flag };
 
 /** Gives an empty map for what is no step, so that its neighbours keep their indexes. */
@@ -289,6 +301,7 @@ const SECTIONS: Readonly<Record<string, Shape>> = {
         tags: list(looseText),
         build_log_retention: fields({ days: integer, builds: integer, minimum_succeeded_builds: integer }),
         build_logs_to_retain: integer,
+        when,
         ...hooks,
       },
       NAMED,
