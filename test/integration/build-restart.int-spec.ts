@@ -9,6 +9,7 @@ import {
   outputLines,
   stepNames,
 } from '../support/build-scenarios.js';
+import { dyingDb } from '../support/dying-db.js';
 import { EngineWorld, gates } from '../support/engine-world.js';
 
 let world: EngineWorld;
@@ -23,21 +24,6 @@ beforeEach(() => {
 });
 
 let epoch = 1;
-
-/** A connection that dies for good after so many transactions: what a server sees of its own `kill -9`. */
-function dyingDb(db: Db, transactions: number): { db: Db; isDead: () => boolean } {
-  let left = transactions;
-  let isDead = false;
-  const die = (): Promise<never> => {
-    isDead = true;
-    return Promise.reject(Object.assign(new Error('killed'), { code: 'ECONNRESET' }));
-  };
-  const dying = {
-    query: (sql: string, parameters?: unknown[]) => (left > 0 ? db.query(sql, parameters) : die()),
-    tx: (work: never) => (left-- > 0 ? db.tx(work) : die()),
-  };
-  return { db: dying as unknown as Db, isDead: () => isDead };
-}
 
 /** Kills the server after its first, second, … transaction until it lives to the end. */
 async function killAtEveryBoundary(

@@ -3,6 +3,7 @@ import { BuildsService } from '../../src/builds/index.js';
 import type { BuildId, PipelineConfig, PlanNode } from '../../src/model/index.js';
 import { startBuild } from '../../src/persistence/index.js';
 import { eventFaults, outputLines, stepNames } from '../support/build-scenarios.js';
+import { dyingDb } from '../support/dying-db.js';
 import { EngineWorld, gates } from '../support/engine-world.js';
 
 let world: EngineWorld;
@@ -113,6 +114,35 @@ describe('resuming a failed build', () => {
     expect(outputLines(await world.events(third.id), stepNames(failed.plan, []))).toContain('say: ((redacted))');
     await engine.stop();
   });
+
+  it('is the same when its server is killed after any of its transactions', async () => {
+    const failed = await failedBuild('g6');
+    gates.add('g6');
+    let died = 0;
+    for (let transactions = 1; died === transactions - 1; transactions++) {
+      world.begun.length = 0;
+      const { id } = await service.resumeBuild(failed.id);
+      await start(id, failed.plan);
+      const { db, isDead } = dyingDb(world.db, transactions);
+      const first = world.engine(epoch++, { db });
+      first.start();
+      await world.until(async () => isDead() || (await world.status(id)) !== 'started', 'death or the end');
+      if ((await world.status(id)) === 'started') died += 1;
+      await first.stop();
+      const second = world.engine(epoch++);
+      second.start();
+      expect(await world.finished(id)).toBe('succeeded');
+      await second.stop();
+      expect(world.begun).toHaveLength(3);
+      const events = await world.events(id);
+      expect(eventFaults(events)).toEqual([]);
+      const lines = outputLines(events, stepNames(failed.plan, events));
+      expect(lines.filter((line) => line.includes('done by build'))).toHaveLength(6);
+      const outputs = await world.db.query(`select version from build_outputs where build_id = $1`, [id]);
+      expect(outputs).toEqual([{ version: { ref: 'v7' } }]);
+    }
+    expect(died).toBeGreaterThan(3);
+  }, 60_000);
 
   it('is refused for a build that succeeded or runs, when artifacts are gone, and when the job was changed', async () => {
     gates.add('open');
