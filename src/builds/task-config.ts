@@ -1,5 +1,6 @@
-import type { JsonObject, TaskConfig, TaskPlan } from '../model/index.js';
+import type { ContainerLimits, JsonObject, TaskConfig, TaskPlan } from '../model/index.js';
 import { formatProblem, interpolate, lookupIn, parseTaskConfig } from '../pipelines/index.js';
+import type { StepLimits } from '../runtime/index.js';
 import { readArtifactFile } from './artifact-path.js';
 import type { Walk } from './build-run.js';
 import { fillVars } from './fill-vars.js';
@@ -60,4 +61,17 @@ function environment(params: JsonObject): Record<string, string> {
       return [name, typeof value === 'string' ? value : JSON.stringify(value)];
     }),
   );
+}
+
+/** Limits as the language writes them (`512MB`, a weight of the processor) as a runtime takes them. 0 is no limit. */
+export function limitsOf({ cpu, memory }: ContainerLimits): StepLimits {
+  const memoryBytes = bytesOf(memory);
+  const cpuShares = Number(cpu ?? 0);
+  return { ...(memoryBytes > 0 ? { memoryBytes } : {}), ...(cpuShares > 0 ? { cpuShares } : {}) };
+}
+
+function bytesOf(memory: number | string | undefined): number {
+  const [, amount = '', unit = ''] = /^(\d+)\s*([kmg]?)i?b?$/i.exec(String(memory ?? 0)) ?? [];
+  if (amount === '') throw new Error(`invalid memory size '${memory}': write it like 512MB or 1GB`);
+  return Number(amount) * 1024 ** ['', 'k', 'm', 'g'].indexOf(unit.toLowerCase());
 }

@@ -39,7 +39,7 @@ export class Settings {
   readonly varsDir: string = '';
   /** How long the artifacts of a build that did not succeed are kept, so that it can be resumed. */
   readonly keepFailedArtifactsMs: number = 24 * 3_600_000;
-  /** Which runtime runs steps. */
+  /** Which runtime runs steps: `host`, `docker`, or `auto` for Docker if it answers and else the host. */
   readonly runtime: string = 'host';
   /** Make the example on the first start of a data folder. */
   readonly hasExample: boolean = true;
@@ -76,7 +76,7 @@ interface Definition {
   readonly parse: (text: string) => unknown;
 }
 
-const RUNTIMES = ['host'];
+const RUNTIMES = ['host', 'docker', 'auto'];
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 const DEFINITIONS: readonly Definition[] = [
@@ -218,7 +218,7 @@ const DEFINITIONS: readonly Definition[] = [
     field: 'runtime',
     value: 'kind',
     defaultText: 'host',
-    help: 'where steps run: host (processes of this machine)',
+    help: 'where tasks run: host (processes of this machine), docker (containers), auto (docker if it answers)',
     ...oneOf(RUNTIMES),
   },
 ];

@@ -3,5 +3,4 @@ export { DirectoryArtifactStore } from './artifacts/directory-artifact-store.js'
 export { DummyRuntime, DummyWorld, type DummyProgram, type DummyStep } from './dummy/dummy-runtime.js';
 export { HostRuntime } from './process/host-runtime.js';
 export { DockerRuntime } from './docker/docker-runtime.js';
-export { connectDocker } from './docker/daemon.js';
-export { ARTIFACTS, RUNTIME, RuntimeModule } from './runtime.module.js';
+export { ARTIFACTS, RUNTIME, RuntimeModule, chooseRuntime } from './runtime.module.js';

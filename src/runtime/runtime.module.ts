@@ -1,12 +1,33 @@
 import { Module } from '@nestjs/common';
-import { Settings } from '../platform/index.js';
+import { messageOf, Settings, UserError } from '../platform/index.js';
 import { DirectoryArtifactStore } from './artifacts/directory-artifact-store.js';
+import { connectDocker, demandAnswer } from './docker/daemon.js';
+import { DockerRuntime } from './docker/docker-runtime.js';
+import type { Runtime } from './port.js';
 import { HostRuntime } from './process/host-runtime.js';
 
 /** Injection token of the {@link import('./port.js').Runtime} that runs steps. */
 export const RUNTIME = Symbol('runtime');
 /** Injection token of the {@link import('./port.js').ArtifactStore} that belongs to it. */
 export const ARTIFACTS = Symbol('artifacts');
+
+/** @throws UserError `docker-unreachable` when Docker is asked for and does not answer. */
+export async function chooseRuntime(settings: Settings, artifacts: DirectoryArtifactStore): Promise<Runtime> {
+  const host = new HostRuntime(settings.dataDir, artifacts);
+  if (settings.runtime === 'host') return host;
+  const docker = connectDocker();
+  try {
+    await demandAnswer(docker);
+    return new DockerRuntime(docker, artifacts, settings.instanceId);
+  } catch (cause) {
+    if (settings.runtime === 'auto') return host;
+    throw new UserError(
+      'docker-unreachable',
+      `Docker does not answer (${messageOf(cause)}): start it, say by DOCKER_HOST where it is, or use --runtime host`,
+      503,
+    );
+  }
+}
 
 @Module({
   providers: [
@@ -18,8 +39,7 @@ export const ARTIFACTS = Symbol('artifacts');
     {
       provide: RUNTIME,
       inject: [Settings, ARTIFACTS],
-      useFactory: (settings: Settings, artifacts: DirectoryArtifactStore) =>
-        new HostRuntime(settings.dataDir, artifacts),
+      useFactory: chooseRuntime,
     },
   ],
   exports: [ARTIFACTS, RUNTIME],

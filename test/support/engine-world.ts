@@ -81,7 +81,12 @@ export class EngineWorld {
   /** One server in one of its lives. */
   engine(
     epoch: number,
-    options: { readonly db?: Db; readonly instance?: string; readonly runtime?: Runtime } = {},
+    options: {
+      readonly db?: Db;
+      readonly instance?: string;
+      readonly runtime?: Runtime;
+      readonly resourceType?: ResourceType;
+    } = {},
   ): BuildTracker {
     const settings = new Settings({
       dataDir: this.folder,
@@ -94,7 +99,7 @@ export class EngineWorld {
       this.listener,
       options.runtime ?? new DummyRuntime(this.machine, this.artifacts),
       this.artifacts,
-      { get: () => this.resourceType() },
+      { get: () => options.resourceType ?? this.resourceType() },
       {
         setPipelineIn: (tx, request) => {
           this.setPipelines.push(request);

@@ -6,7 +6,8 @@ import { beginOnce, interrupted, runLeaf, withDeadline, type LeafEnd } from '../
 import type { Outcome } from '../outcome.js';
 import { runProcess, type ProcessEnd } from '../run-process.js';
 import { artifactNamed } from '../artifact-path.js';
-import { readyTask, type ReadyTask } from '../task-config.js';
+import { limitsOf, readyTask, type ReadyTask } from '../task-config.js';
+import { isImageFetched, taskImage } from '../task-image.js';
 
 interface TaskResult {
   readonly artifacts: Readonly<Record<string, ArtifactRef>>;
@@ -23,10 +24,17 @@ export function taskStep(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<Ou
 async function runTask(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<LeafEnd<TaskResult>> {
   const { run } = walk;
   const task = await readyTask(plan, walk);
-  const notices = await noticesOf(plan, task, walk);
-  const spec = specOf(node, plan, task, walk);
+  const { images, platforms } = await run.parts.runtime.capabilities();
+  demandPlatform(task, platforms);
+  const image = images ? await taskImage(node, plan, task, walk) : undefined;
+  if (image && 'outcome' in image) return withoutImage(node, image.outcome, walk);
+  const notices = images ? [] : noticesOf(plan, task);
+  const spec = { ...specOf(node, plan, task, walk), ...image };
   const { step } = await beginOnce(node, walk, { handle: spec.handle, timeout: plan.timeout }, () => [
-    { event: 'initialize-task', data: { ...run.at(node.id), config: task.shown } },
+    // A task whose image was fetched was initialized by that.
+    ...(image && isImageFetched(plan, task)
+      ? []
+      : [{ event: 'initialize-task' as const, data: { ...run.at(node.id), config: task.shown } }]),
     { event: 'selected-worker', data: { ...run.at(node.id), selected_worker: run.parts.runtime.kind } },
     ...notices.map((text) => run.logEvent(node.id, text)),
     { event: 'start-task', data: { ...run.at(node.id), config: task.shown } },
@@ -102,18 +110,27 @@ function specOf(node: PlanNode, plan: TaskPlan, { config, env, argv }: ReadyTask
     ...(config.run?.user === undefined ? {} : { user: config.run.user }),
     mounts,
     stdoutTo: 'log',
+    ...(plan.privileged ? { privileged: true } : {}),
+    ...(plan.hermetic ? { network: 'none' } : {}),
+    ...(config.container_limits === undefined ? {} : { limits: limitsOf(config.container_limits) }),
   };
 }
 
-/** What the runtime cannot give: refused when the task would not run as meant, else told in one line each. */
-async function noticesOf(plan: TaskPlan, { config }: ReadyTask, walk: Walk): Promise<string[]> {
-  const { images, platforms } = await walk.run.parts.runtime.capabilities();
+function demandPlatform({ config }: ReadyTask, platforms: readonly string[]): void {
   if (config.platform !== undefined && !platforms.includes(config.platform)) {
     throw new Error(`no runtime for platform '${config.platform}'; this server runs: ${platforms.join(', ')}`);
   }
+}
+
+function withoutImage(node: PlanNode, outcome: 'aborted' | 'errored', walk: Walk): LeafEnd<never> {
+  const reason = outcome === 'aborted' ? 'interrupted' : 'the image of the task cannot be fetched';
+  return { outcome, events: [walk.run.errorEvent(node.id, reason)] };
+}
+
+/** What a runtime without containers cannot give, in one line each. */
+function noticesOf(plan: TaskPlan, { config }: ReadyTask): string[] {
   const notices: string[] = [];
   const wantsImage = plan.image !== undefined || config.image_resource !== undefined || config.rootfs_uri !== undefined;
-  if (wantsImage && images) throw new Error('not supported yet: images of tasks');
   if (wantsImage) notices.push('warning: the image is ignored: this server runs tasks as processes of its own machine');
   if (plan.hermetic) notices.push('warning: hermetic is ignored: tasks share the network of the machine');
   if (config.container_limits !== undefined) {

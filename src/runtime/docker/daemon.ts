@@ -2,12 +2,21 @@ import Docker from 'dockerode';
 import { setTimeout as pause } from 'node:timers/promises';
 import { hasCode } from '../files.js';
 
+/** How long a daemon may take to answer at the start of the server, in milliseconds. */
+const ANSWER_MS = 5_000;
 /** How long a daemon that went away may take to come back before steps that wait for it give up, in milliseconds. */
 const PATIENCE_MS = 30_000;
 
 /** A client of the daemon that `DOCKER_HOST` (`unix://…`, `tcp://…` with `DOCKER_CERT_PATH`) or the usual socket leads to. */
 export function connectDocker(socketPath?: string): Docker {
   return socketPath === undefined ? new Docker() : new Docker({ socketPath });
+}
+
+/** @throws the reason when the daemon does not answer in time. */
+export async function demandAnswer(docker: Docker): Promise<void> {
+  const answer = docker.ping();
+  const late = pause(ANSWER_MS, 'late' as const, { ref: false });
+  if ((await Promise.race([answer, late])) === 'late') throw new Error(`no answer within ${ANSWER_MS / 1000} s`);
 }
 
 /** True when the daemon has answered with one of these HTTP statuses. */

@@ -20,7 +20,8 @@ import { fetchFolder, fillContainer } from './transfer.js';
  */
 export class DockerRuntime implements Runtime {
   readonly kind = 'docker';
-  readonly isShared = true;
+  /** A server with another data folder has another namespace and other artifacts. */
+  readonly isShared = false;
 
   /** @param namespace tells the containers of this installation from those of others on the daemon; `[a-z0-9-]+` */
   constructor(
