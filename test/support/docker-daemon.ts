@@ -39,7 +39,7 @@ export class TestDocker {
     try {
       await docker.launch();
       await docker.makeBusybox();
-      execFileSync(...docker.trial());
+      await docker.demandContainers();
       return docker;
     } catch (error) {
       await docker.stop();
@@ -123,10 +123,12 @@ export class TestDocker {
     );
   }
 
-  /** A command that tells whether containers really run. */
-  private trial(): [string, string[], { stdio: 'pipe'; timeout: number }] {
-    const args = ['-H', `unix://${this.socketPath}`, 'run', '--rm', '--init', BUSYBOX, 'true'];
-    return ['docker', args, { stdio: 'pipe', timeout: 30_000 }];
+  /** Some machines let a daemon start and no container. */
+  private async demandContainers(): Promise<void> {
+    const container = await this.client.createContainer({ Image: BUSYBOX, Cmd: ['true'], HostConfig: { Init: true } });
+    await container.start();
+    await container.wait();
+    await container.remove();
   }
 }
 
