@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   parseDurationMs,
@@ -270,13 +270,16 @@ function noSuchLock(state: PoolState, name: string): string {
   return `there is no lock ${name} in the pool; there are ${names.length === 0 ? 'none' : names.join(', ')}`;
 }
 
-/** Tells people, and later repetitions, whose commit it is. */
-function messageOf(message: string, { env, stepId }: StepContext): string {
+/**
+ * Tells people, and later repetitions, whose commit it is. No two steps have the same message: two claims of one second
+ * would be the same commit, and both would count as pushed.
+ */
+function messageOf(message: string, { env, stepId = randomUUID() }: StepContext): string {
   const places = [env['BUILD_TEAM_NAME'], env['BUILD_PIPELINE_NAME'], env['BUILD_JOB_NAME']].filter(Boolean).join('/');
   const build = [places, env['BUILD_NAME'] && `#${env['BUILD_NAME']}`, env['BUILD_URL'] ?? env['BUILD_URL_SHORT']];
   const lines = [
     ...(build.some(Boolean) ? [`${HOLDER}: ${build.filter(Boolean).join(' ')}`] : []),
-    ...(stepId === undefined ? [] : [`${STEP}: ${stepId}`]),
+    `${STEP}: ${stepId}`,
   ];
-  return lines.length === 0 ? message : `${message}\n\n${lines.join('\n')}`;
+  return `${message}\n\n${lines.join('\n')}`;
 }

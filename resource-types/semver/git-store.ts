@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { CheckContext } from '../../src/resources/contract.js';
 import { RemoteBranch, type GitAccess } from '../git/shared.js';
 import type { NumberStore } from './number-store.js';
@@ -35,11 +36,12 @@ export function openGit<T>(
   });
 }
 
-function messageOf(source: SemverSource, number: string, stepId: string | undefined): string {
+/** Names the step, so that no two bumps of one second make the same commit: both would count as pushed. */
+function messageOf(source: SemverSource, number: string, stepId: string = randomUUID()): string {
   const message = (source.commit_message ?? 'bump to %version%')
     .replaceAll('%version%', () => number)
     .replaceAll('%file%', () => source.file ?? '');
-  return stepId === undefined ? message : `${message}\n\n${STEP}: ${stepId}`;
+  return `${message}\n\n${STEP}: ${stepId}`;
 }
 
 function settingsOf(source: SemverSource): GitAccess['git_config'] {
