@@ -237,7 +237,7 @@ describe('health', () => {
   it('tells of database and loops', async () => {
     // A loop whose round the outage above hit says so until its next round.
     const health = await eventually('health', async () => {
-      const answer = (await server.ask('GET', '/api/v1/health')) as { status: string };
+      const answer = await server.ask<{ status: string }>('GET', '/api/v1/health');
       return answer.status === 'ok' && answer;
     });
     expect(health).toMatchObject({
