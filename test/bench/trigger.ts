@@ -1,6 +1,6 @@
 /**
  * A version recorded -> its build started, with 1,000 jobs and 1,000 resources in 50 pipelines:
- * `npm run bench:trigger [-- --rate 20 --seconds 30 --history 100]`. The database is an embedded PostgreSQL with the settings of production,
+ * `npm run bench:trigger [-- --pipelines 50 --rate 20 --seconds 30 --history 100]`. The database is an embedded PostgreSQL with the settings of production,
  * the trigger loop the real one; versions are recorded as a check does it and builds ended as the engine does it.
  */
 import { randomInt } from 'node:crypto';
@@ -22,17 +22,18 @@ import { SchedulingLoop } from '../../src/scheduling/index.js';
 import { planOnPostgres } from '../../src/scheduling/plan-on-postgres.js';
 import { insertPipeline } from '../support/pipeline-rows.js';
 
-const PIPELINES = 50;
 const PER_PIPELINE = 20;
 const BUILD_MS = 100;
 
 const { values: flags } = parseArgs({
   options: {
+    pipelines: { type: 'string', default: '50' },
     rate: { type: 'string', default: '20' },
     seconds: { type: 'string', default: '30' },
     history: { type: 'string', default: '100' },
   },
 });
+const PIPELINES = Number(flags.pipelines);
 const [rate, seconds, history] = [Number(flags.rate), Number(flags.seconds), Number(flags.history)];
 const log = createLogger('warn');
 const base = await mkdtemp(path.join(os.tmpdir(), 'weir-bench-'));
@@ -167,6 +168,7 @@ async function report(): Promise<void> {
     `select count(*)::int as pending from builds where status = 'pending'`,
   );
   console.log(`left pending: ${left!.pending}; pending without a reason: ${loop.violations}`);
+  console.log(`memory of the process: ${Math.round(process.memoryUsage().rss / 1e6)} MB`);
 }
 
 function show(what: string, values: number[]): void {
