@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ResourceFailure, type CheckContext } from '../../src/resources/contract.js';
@@ -31,7 +31,7 @@ export async function openFile<T>(
     change: ({ next, stepId }) =>
       locked(context, file, async () => {
         const current = await read(file);
-        const lastStep = await readFile(`${file}.step`, 'utf8').catch(() => undefined);
+        const lastStep = await read(`${file}.step`);
         if (stepId !== undefined && current !== undefined && lastStep === `${stepId} ${current}`) return current;
         const number = next(current);
         // Written first: a crash in between leaves a note about a number that is not there, which says nothing.

@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import type { BuildId } from '../model/index.js';
-import { Db, buildsToCompact, compactEvents } from '../persistence/index.js';
+import { Db, buildsToCompact, compactEvents, isDatabaseUnavailable } from '../persistence/index.js';
 import { CLOCK, LOGGER, LoopRunner, messageOf, type Clock, type Logger, type Loop } from '../platform/index.js';
 
 /** Those who watched a build until its end read its last events as they were written. */
@@ -50,6 +50,7 @@ export class CompactionLoop implements Loop, OnApplicationBootstrap, OnModuleDes
     try {
       await this.db.tx((tx) => compactEvents(tx, id));
     } catch (error) {
+      if (isDatabaseUnavailable(error)) throw error; // nothing is wrong with this log: the next tick tries again
       this.refused.add(id);
       this.log.warn({ buildId: id, error: messageOf(error) }, 'the log of a build could not be compacted');
     }
