@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { StepInterrupted, type StepContext } from '../../src/resources/contract.js';
@@ -185,6 +185,19 @@ describe('pool', () => {
     await put({ remove: 'held' });
     expect(locks()).toEqual(['unclaimed/x']);
     await expect(put({ claim: 'z' })).rejects.toThrow('there is no lock z in the pool; there are x');
+  });
+
+  it.each([
+    ['no commit', (ref: string) => writeFileSync(ref, 'HEAD\n'), /^mine\/ref holds no commit: "HEAD"/],
+    ['a folder', (ref: string) => mkdirSync(ref), /^ref: 'mine\/ref' is not a file/],
+    ['a link to nothing', (ref: string) => symlinkSync('nowhere', ref), /^ref 'mine\/ref' does not exist/],
+  ])('does not let go of a lock whose ref is %s', async (_title, spoil, message) => {
+    remote = makePool({ 'unclaimed/a': '' });
+    await get((await put({ claim: 'a' })).version, 'mine');
+    rmSync(join(dir, 'mine', 'ref'));
+    spoil(join(dir, 'mine', 'ref'));
+    for (const params of [{ release: 'mine' }, { remove: 'mine' }]) await expect(put(params)).rejects.toThrow(message);
+    expect(locks()).toEqual(['claimed/a']);
   });
 
   it('fails with the words of the remote when it refuses the push', async () => {

@@ -1,4 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   parseDurationMs,
@@ -166,8 +168,26 @@ async function readLock(dir: string, folder: string): Promise<NamedLock> {
   if (name === '' || name.startsWith('.') || /[/\\\p{Cc}]/u.test(name)) {
     throw new ResourceFailure(`${folder}/name holds no usable name of a lock: ${JSON.stringify(name.slice(0, 100))}`);
   }
-  const ref = await readStepFile(dir, `${folder}/ref`, 'ref').catch(() => undefined);
-  return { name, ...(ref === undefined ? {} : { ref: ref.trim() }) };
+  const ref = await readRef(dir, folder);
+  return { name, ...(ref === undefined ? {} : { ref }) };
+}
+
+/**
+ * The commit that a get has left in the folder. A `ref` that is there and tells nothing is an error: without it a lock
+ * would be let go of whoever holds it.
+ */
+async function readRef(dir: string, folder: string): Promise<string | undefined> {
+  const isThere = await lstat(join(dir, folder, 'ref')).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
+  );
+  if (!isThere) return undefined;
+  const ref = (await readStepFile(dir, `${folder}/ref`, 'ref')).trim();
+  if (/^[0-9a-f]{40,64}$/.test(ref)) return ref;
+  throw new ResourceFailure(
+    `${folder}/ref holds no commit: ${JSON.stringify(ref.slice(0, 100))}; it tells whose claim the lock is. ` +
+      'Give the folder of the get as it is, or one without the file ref',
+  );
 }
 
 async function claim(state: PoolState, { pool }: PoolSource, wanted?: string): Promise<Move> {
