@@ -27,3 +27,5 @@ export * from './repositories/pipeline-contents.js';
 export * from './repositories/pipeline-children.js';
 export * from './repositories/pipelines.js';
 export * from './repositories/pipeline-sources.js';
+export * from './repositories/task-caches.js';
+export * from './repositories/wall.js';

@@ -20,10 +20,12 @@ import { Pipeline } from './pipeline.entity.js';
 import { PipelineRevision } from './pipeline-revision.entity.js';
 import { PipelineSource } from './pipeline-source.entity.js';
 import { Resource } from './resource.entity.js';
+import { TaskCache } from './task-cache.entity.js';
 import { Team } from './team.entity.js';
 import { Token } from './token.entity.js';
 import { User } from './user.entity.js';
 import { Version } from './version.entity.js';
+import { Wall } from './wall.entity.js';
 
 /** Every entity, for TypeORM: they must agree with what the migrations made (a test compares them). */
 export const entities = [
@@ -53,4 +55,6 @@ export const entities = [
   BuildStep,
   BuildEvent,
   BuildEventChunk,
+  TaskCache,
+  Wall,
 ];

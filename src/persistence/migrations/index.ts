@@ -1,4 +1,5 @@
 import { Spine1763740800000 } from './0001-spine.js';
+import { WallAndCaches1763740808000 } from './0008-wall-and-caches.js';
 
 /** Every migration, oldest first. Listed by hand so that a build cannot miss one. */
-export const migrations = [Spine1763740800000];
+export const migrations = [Spine1763740800000, WallAndCaches1763740808000];
