@@ -9,6 +9,7 @@ import {
   claimCheck,
   Db,
   endCheck,
+  ensureHistory,
   releaseCheckClaim,
   releaseCheckClaimsOf,
   renewCheckClaim,
@@ -33,6 +34,7 @@ import {
 import { cacheDirOf, configDigest, parseInput, ResourceTypeRegistry, type ResourceType } from '../resources/index.js';
 import { checkIntervalMs, checkTimeoutMs, nextCheckDelayMs } from './check-timing.js';
 import { CHECK_BOUNDS, runBounded } from './run-bounded.js';
+import { shareCheck, type CheckResult } from './share-check.js';
 
 /** A server that dies leaves its claims for this long. */
 const LEASE_MS = 30_000;
@@ -44,6 +46,8 @@ export interface CheckOptions {
   readonly from?: Version;
   readonly signal: AbortSignal;
   readonly log: (text: string) => void;
+  /** Do not check if a check that began after this moment (Unix time in milliseconds) has answered for the resource. */
+  readonly unlessSinceMs?: number;
   /** Hears, before anything is logged, what must not be seen. */
   readonly hide?: (secrets: readonly string[]) => void;
 }
@@ -77,6 +81,7 @@ export class Checker implements OnApplicationBootstrap {
   private readonly sources = new Set<string>();
   private claims = 0;
   private readonly outcomes: Counter<'outcome'>;
+  private readonly shared: Counter;
 
   constructor(
     @Inject(Db) private readonly db: Db,
@@ -88,6 +93,10 @@ export class Checker implements OnApplicationBootstrap {
     @Inject(CredentialsService) private readonly credentials: Pick<CredentialsService, 'fill'>,
   ) {
     this.outcomes = metrics.counter('weir_checks_total', 'Checks of resources that ended.', ['outcome']);
+    this.shared = metrics.counter(
+      'weir_checks_shared_total',
+      'Checks that were saved because one of the same source has answered for them.',
+    );
   }
 
   async onApplicationBootstrap(): Promise<void> {
@@ -96,12 +105,13 @@ export class Checker implements OnApplicationBootstrap {
   }
 
   /**
-   * The check of a check build: waits until no other check of the source runs, then checks.
-   * @returns what the check found, oldest first.
+   * The check of a check build: waits until no other check of the source runs, then checks; unless one that began
+   * meanwhile has answered for this resource, too.
+   * @returns what the check found, oldest first; nothing when it was another's.
    * @throws ResourceFailure when the resource says no; ConflictError when it is paused.
    */
   async runCheck(id: ResourceId, options: CheckOptions): Promise<readonly Version[]> {
-    for (;;) {
+    for (let sinceMs: number | undefined; ;) {
       const target = await checkTarget(this.db, id);
       if (!target) throw new NotFoundError(`there is no resource ${id}`);
       if (target.isStopped)
@@ -109,8 +119,15 @@ export class Checker implements OnApplicationBootstrap {
           'resource-paused',
           `resource "${target.config.name}" or its pipeline is paused or archived: it gets no new versions by a check`,
         );
-      const outcome = await this.tryCheck(await this.prepare(target), options);
+      sinceMs ??= target.nowMs;
+      if (options.from === undefined && target.checkedSinceMs !== null && target.checkedSinceMs >= sinceMs) {
+        options.log('a check of the same source has just answered for this resource\n');
+        return [];
+      }
+      const ready = await this.prepare(target);
+      const outcome = await this.tryCheck(ready, { ...options, ...(!options.from && { unlessSinceMs: sinceMs }) });
       if (outcome.kind === 'done') return outcome.versions;
+      await this.attach(ready);
       await sleep(RETRY_MS, undefined, { signal: options.signal });
     }
   }
@@ -140,7 +157,7 @@ export class Checker implements OnApplicationBootstrap {
     if (!this.hasRoomFor(evaluated)) return { kind: 'busy' };
     this.enter(evaluated);
     try {
-      const claim = await this.claim(target, evaluated.digest);
+      const claim = await this.claim(target, evaluated.digest, options.unlessSinceMs);
       if (!claim) return { kind: 'busy' };
       return { kind: 'done', versions: await this.checkClaimed(target, evaluated, claim, options) };
     } finally {
@@ -155,6 +172,20 @@ export class Checker implements OnApplicationBootstrap {
     } catch {
       return true; // the check will tell what is wrong
     }
+  }
+
+  /**
+   * Points the resource at the history of its config while a check of the same source runs, so that this one can answer for
+   * it. A resource that cannot be evaluated is left as it is.
+   */
+  async attach(target: ReadyTarget): Promise<void> {
+    let digest: string;
+    try {
+      digest = this.evaluate(target).digest;
+    } catch {
+      return; // the check will tell what is wrong
+    }
+    if (digest !== target.configDigest) await this.db.tx((tx) => ensureHistory(tx, target.resourceId, digest));
   }
 
   private hasRoomFor({ host, digest }: Evaluated): boolean {
@@ -189,9 +220,9 @@ export class Checker implements OnApplicationBootstrap {
     return { type, source, digest: configDigest(type.name, source), host: type.hostOf?.(parsed) };
   }
 
-  private async claim(target: CheckTarget, digest: string): Promise<CheckClaim | undefined> {
+  private async claim(target: CheckTarget, digest: string, unlessSinceMs?: number): Promise<CheckClaim | undefined> {
     const claim = `${this.settings.instanceId}:${this.settings.epoch}:${process.pid}:${++this.claims}`;
-    return this.db.tx((tx) => claimCheck(tx, target.resourceId, digest, claim, LEASE_MS));
+    return this.db.tx((tx) => claimCheck(tx, target.resourceId, digest, claim, LEASE_MS, unlessSinceMs));
   }
 
   private async checkClaimed(
@@ -202,15 +233,16 @@ export class Checker implements OnApplicationBootstrap {
   ): Promise<readonly Version[]> {
     const lost = new AbortController();
     const renewal = setInterval(() => void this.renew(claim, lost), LEASE_MS / 3);
+    const start = options.from ?? target.pin ?? claim.newest ?? undefined;
+    const share = evaluated.type.uniqueHistory !== true;
     try {
-      const version = options.from ?? target.pin ?? claim.newest ?? undefined;
       const signal = AbortSignal.any([options.signal, lost.signal]);
-      const versions = await this.run(target, evaluated, version, { signal, log: options.log });
-      await this.end(target, claim, versions, null);
+      const versions = await this.run(target, evaluated, start, { signal, log: options.log });
+      await this.end({ target, claim, start, versions, error: null }, share);
       return versions;
     } catch (error) {
       if (options.signal.aborted) await this.db.tx((tx) => releaseCheckClaim(tx, claim));
-      else await this.end(target, claim, undefined, textOf(error, target));
+      else await this.end({ target, claim, start, versions: undefined, error: textOf(error, target) }, share);
       throw error;
     } finally {
       clearInterval(renewal);
@@ -232,25 +264,33 @@ export class Checker implements OnApplicationBootstrap {
     return runBounded((bounded) => type.check({ ...bounded, cacheDir, now }, request), bounds, context);
   }
 
-  private async end(
-    target: CheckTarget,
-    claim: CheckClaim,
-    versions: readonly Version[] | undefined,
-    error: string | null,
-  ): Promise<void> {
+  private async end(ended: CheckResult, share: boolean): Promise<void> {
+    const { target, claim, versions, error } = ended;
     const failures = versions ? 0 : (await checkFailures(this.db, claim.historyId)) + 1;
     const intervalMs = checkIntervalMs(target.config, this.settings.checkIntervalMs);
     const nextDelayMs = nextCheckDelayMs(intervalMs, failures, this.clock.random());
     const checkEvery = target.config.check_every ?? null;
+    if (share) await this.share(ended);
     await this.db.tx((tx) => endCheck(tx, target.resourceId, claim, { versions, error, nextDelayMs, checkEvery }));
     this.outcomes.inc({ outcome: versions ? 'succeeded' : 'failed' });
+  }
+
+  /** The check stands whatever happens here: whoever it does not reach is checked by itself. */
+  private async share(ended: CheckResult): Promise<void> {
+    const timing = { defaultIntervalMs: this.settings.checkIntervalMs, random: () => this.clock.random() };
+    try {
+      this.shared.inc(await shareCheck(this.db, ended, timing));
+    } catch (error) {
+      this.log.warn({ historyId: ended.claim.historyId, error: messageOf(error) }, 'check not shared');
+    }
   }
 
   /** A resource that cannot be checked at all says why, and is tried again as after any failed check. */
   private async saveRefusal(target: ReadyTarget, error: unknown): Promise<void> {
     const digest = await this.db.tx((tx) => anyHistoryOf(tx, target.resourceId));
     const claim = await this.claim(target, digest);
-    if (claim) await this.end(target, claim, undefined, textOf(error, target));
+    const ended = { target, start: undefined, versions: undefined, error: textOf(error, target) };
+    if (claim) await this.end({ ...ended, claim }, false);
   }
 
   private async renew(claim: CheckClaim, lost: AbortController): Promise<void> {

@@ -53,8 +53,12 @@ export class CheckingLoop implements OnApplicationBootstrap, OnModuleDestroy {
       if (this.running.has(due.resourceId)) continue;
       const target = await this.checker.prepare(due);
       if (this.stopping.signal.aborted) return;
-      if (!this.isFull() && this.checker.canBegin(target)) this.start(target);
-      else this.isCrowded = true;
+      if (!this.isFull() && this.checker.canBegin(target)) {
+        this.start(target);
+        continue;
+      }
+      this.isCrowded = true;
+      await this.checker.attach(target);
     }
   }
 

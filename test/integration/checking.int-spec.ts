@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { z } from 'zod';
 import { Checker, CheckingLoop } from '../../src/checking/index.js';
 import { CredentialsService } from '../../src/credentials/index.js';
-import type { JobConfig, ResourceConfig, ResourceId, Version } from '../../src/model/index.js';
+import type { JobConfig, JsonObject, ResourceConfig, ResourceId, Version } from '../../src/model/index.js';
 import {
   dueChecks,
   NotificationListener,
@@ -135,6 +135,13 @@ const age = (id: ResourceId, interval: string): Promise<unknown> =>
        next_check_at = next_check_at - $2::interval where id = (select history_id from resources where id = $1)`,
     [id, interval],
   );
+async function sourceOfResource(id: ResourceId): Promise<JsonObject> {
+  const [row] = await t.db.query<{ source: JsonObject }>(
+    `select config->'source' as source from resources where id = $1`,
+    [id],
+  );
+  return row!.source;
+}
 const options = { signal: new AbortController().signal, log: () => undefined };
 
 describe('what is due', () => {
@@ -402,6 +409,151 @@ describe('many checks', () => {
       for (const id of Object.values(p.resources)) expect(await ended(id)).toMatchObject({ succeeded: true });
     expect(door.mostOf('shared')).toBe(1);
     for (const p of [a, b]) for (const id of Object.values(p.resources)) expect(await versions(id)).toEqual(['v1']);
+  });
+
+  describe('of identical sources', () => {
+    /** `many` pipelines with one resource of the source each, and the ids of those resources. */
+    async function alike(many: number, config: Partial<ResourceConfig> = {}): Promise<ResourceId[]> {
+      const source = { id: `alike-${++count}` };
+      const ids: ResourceId[] = [];
+      for (let i = 0; i < many; i++) ids.push((await set([{ source, ...config }])).resources.r0!);
+      return ids;
+    }
+    /** Counts the real checks; each finds versions up to the newest one. */
+    function counter(): { runs: () => number; newest: number } {
+      let runs = 0;
+      const source = { runs: () => runs, newest: 1 };
+      check = async (_, { version }) => {
+        runs++;
+        const from = version === undefined ? source.newest : Number(version.ref);
+        return Array.from({ length: source.newest - from + 1 }, (_each, index) => ({ ref: String(from + index) }));
+      };
+      return source;
+    }
+    const due = async (ids: readonly ResourceId[]): Promise<number> =>
+      (await dueChecks(t.db, 1000)).filter((each) => ids.includes(each.resourceId)).length;
+
+    it('are one for a hundred pipelines, interval for interval', async () => {
+      const ids = await alike(100);
+      const door = gate();
+      check = door.check;
+      const loop = await startLoop();
+      await eventually('all wait for the one', async () => {
+        const [row] = await t.db.query<{ n: number }>(
+          `select count(*)::int as n from resources where id = any($1) and history_id is not null`,
+          [ids],
+        );
+        return door.running() === 1 && row!.n === 100;
+      });
+      const source = counter();
+      door.release();
+      for (const id of ids) expect(await ended(id)).toMatchObject({ succeeded: true });
+      expect(source.runs()).toBe(0);
+      await loop.onModuleDestroy();
+
+      await t.db.query(`delete from versions`);
+      for (const newest of [1, 2]) {
+        source.newest = newest;
+        for (const id of ids) await age(id, '61 s');
+        expect(await due(ids)).toBe(100);
+        await checker().runCheck(ids[7]!, options);
+        expect(await due(ids)).toBe(0);
+      }
+      expect(source.runs()).toBe(2);
+      for (const id of ids) expect(await versions(id)).toEqual(['1', '2']);
+    });
+
+    it('ask the jobs of every pipeline to schedule', async () => {
+      const ids = await alike(2);
+      const source = counter();
+      for (const id of ids) await checker().runCheck(id, options);
+      await t.db.query(`update jobs set schedule_done = schedule_requested`);
+      source.newest = 2;
+      await checker().runCheck(ids[0]!, options);
+      const waiting = await t.db.query(
+        `select from jobs j join resources r using (pipeline_id) where r.id = any($1) and schedule_requested > schedule_done`,
+        [ids],
+      );
+      expect(waiting).toHaveLength(2);
+    });
+
+    it('keep the interval of each', async () => {
+      const [often] = await alike(1);
+      const source = await sourceOfResource(often!);
+      const p = await set([{ source, check_every: '24h' }]);
+      counter();
+      await checker().runCheck(often!, options);
+      await checker().runCheck(p.resources.r0!, options);
+      await checker().runCheck(often!, options);
+      expect((await state(often!))!.inMs).toBeLessThan(61_000);
+      expect((await state(p.resources.r0!))!.inMs).toBeGreaterThan(80_000_000);
+    });
+
+    it('fail for all, and not where only the time was too short', async () => {
+      const ids = await alike(2);
+      const p = await set([{ source: await sourceOfResource(ids[0]!), check_timeout: '20ms' }]);
+      counter();
+      for (const id of [...ids, p.resources.r0!]) await checker().runCheck(id, options);
+      check = () => new Promise(() => undefined);
+      await expect(checker().runCheck(p.resources.r0!, options)).rejects.toThrow('timed out');
+      expect(await state(ids[0]!)).toMatchObject({ succeeded: true });
+      check = () => Promise.reject(new ResourceFailure('gone'));
+      await expect(checker().runCheck(ids[0]!, options)).rejects.toThrow('gone');
+      expect(await state(ids[1]!)).toMatchObject({ succeeded: false, error: 'gone', failures: 1 });
+    });
+
+    it.each([
+      ['is paused', (id: ResourceId) => t.db.query(`update resources set paused = true where id = $1`, [id])],
+      [
+        'knows another newest version',
+        (id: ResourceId) =>
+          t.db.query(
+            `update versions set version = '{"ref":"0"}', digest = 'other' where history_id = (select history_id from resources where id = $1)`,
+            [id],
+          ),
+      ],
+      [
+        'is checked only when asked',
+        (id: ResourceId) =>
+          t.db.query(`update resources set config = config || '{"check_every":"never"}' where id = $1`, [id]),
+      ],
+    ])('are not shared with a resource that %s', async (_title, change) => {
+      const ids = await alike(2);
+      const source = counter();
+      for (const id of ids) await checker().runCheck(id, options);
+      await change(ids[1]!);
+      source.newest = 2;
+      await checker().runCheck(ids[0]!, options);
+      expect(await versions(ids[1]!)).not.toContain('2');
+    });
+
+    it('are not shared by types whose resources have histories of their own', async () => {
+      const ids = await alike(2);
+      counter();
+      for (const id of ids) await checker().runCheck(id, options);
+      for (const id of ids) await age(id, '61 s');
+      Object.assign(fake, { uniqueHistory: true });
+      try {
+        await checker().runCheck(ids[0]!, options);
+      } finally {
+        Object.assign(fake, { uniqueHistory: false });
+      }
+      expect(await due(ids)).toBe(1);
+    });
+
+    it('answer for check builds that waited for them', async () => {
+      const ids = await alike(20);
+      counter();
+      for (const id of ids) await checker().runCheck(id, options);
+      const door = gate();
+      check = door.check;
+      const all = ids.map((id) => checker().runCheck(id, { ...options, signal: new AbortController().signal }));
+      await eventually('one runs', async () => door.running() === 1);
+      const source = counter();
+      door.release();
+      await Promise.all(all);
+      expect(source.runs()).toBeLessThanOrEqual(1);
+    });
   });
 
   it('are taken over from a server that died, once its claim has run out', async () => {

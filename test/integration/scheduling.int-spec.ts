@@ -93,7 +93,7 @@ async function checkEnds(resource: ResourceId): Promise<void> {
        from resources r where r.id = $1 and h.id = r.history_id returning h.id`,
       [resource],
     );
-    await scheduleRequests.checkEnded(tx, row!.id);
+    await scheduleRequests.checkEnded(tx, [row!.id]);
   });
 }
 

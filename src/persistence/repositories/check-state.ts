@@ -24,12 +24,21 @@ export interface CheckTarget {
   readonly pin: Version | null;
   /** A paused resource, or one of a paused or archived pipeline, gets no new versions by a check. */
   readonly isStopped: boolean;
+  /** Names the config of the resource's history; null before its first check. */
+  readonly configDigest: string | null;
+  /** When the last check began, if it succeeded, and the database's time. */
+  readonly checkedSinceMs: number | null;
+  readonly nowMs: number;
 }
+
+const millis = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`;
 
 const TARGET = `
   select r.id as "resourceId", p.id as "pipelineId", p.name as "pipelineName", t.name as "teamName", r.config,
     (select v.config->'resource_types' from pipeline_revisions v where v.pipeline_id = p.id and v.version = p.config_version) as "resourceTypes",
-    pin.version as pin, r.paused or p.paused or p.archived as "isStopped"
+    pin.version as pin, r.paused or p.paused or p.archived as "isStopped", h.config_digest as "configDigest",
+    case when h.check_succeeded and h.check_ended_at >= h.check_started_at then ${millis('h.check_started_at')} end as "checkedSinceMs",
+    ${millis('clock_timestamp()')} as "nowMs"
   from resources r join pipelines p on p.id = r.pipeline_id join teams t on t.id = p.team_id
   left join histories h on h.id = r.history_id
   left join pins pin on pin.resource_id = r.id
@@ -84,7 +93,7 @@ export interface CheckClaim {
 
 /**
  * Points the resource at the history of its config and claims it, unless a check of the same config, for this or any other
- * resource and by any server, is running.
+ * resource and by any server, is running; or one that began after `unlessSinceMs` (Unix time) has succeeded for it.
  */
 export async function claimCheck(
   tx: Tx,
@@ -92,6 +101,7 @@ export async function claimCheck(
   configDigest: string,
   claim: string,
   leaseMs: number,
+  unlessSinceMs?: number,
 ): Promise<CheckClaim | undefined> {
   const historyId = await ensureHistory(tx, resourceId, configDigest);
   await tx.query(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, [configDigest]); // claims of equal configs come one by one
@@ -100,8 +110,9 @@ export async function claimCheck(
      set check_claim = $3, check_claimed_until = clock_timestamp() + $4 * interval '1 ms', check_started_at = clock_timestamp()
      where h.id = $1
        and not exists (select from histories o where o.config_digest = $2 and o.check_claimed_until > clock_timestamp())
+       and not coalesce(h.check_succeeded and ${millis('h.check_started_at')} >= $5, false)
      returning (select version from versions v where v.history_id = h.id and v.check_order > 0 order by v.check_order desc limit 1) as newest`,
-    [historyId, configDigest, claim, leaseMs],
+    [historyId, configDigest, claim, leaseMs, unlessSinceMs ?? null],
   );
   return row && { historyId, claim, newest: row.newest };
 }
@@ -145,9 +156,8 @@ export interface CheckEnd {
 /**
  * Ends a check: saves its versions, when the next one is due, and wakes whoever waited for it. Nothing happens if the claim
  * is lost. A resource that was paused meanwhile gets no versions; it is due again as soon as it is unpaused.
- * @returns how many versions were new.
  */
-export async function endCheck(tx: Tx, resourceId: ResourceId, claim: CheckClaim, end: CheckEnd): Promise<number> {
+export async function endCheck(tx: Tx, resourceId: ResourceId, claim: CheckClaim, end: CheckEnd): Promise<void> {
   const [resource] = await tx.query<{ history_id: HistoryId | null; stopped: boolean }>(
     `select r.history_id, r.paused or p.paused or p.archived as stopped
      from resources r join pipelines p on p.id = r.pipeline_id where r.id = $1 for share`,
@@ -162,12 +172,10 @@ export async function endCheck(tx: Tx, resourceId: ResourceId, claim: CheckClaim
      where id = $1 and check_claim = $2 returning id`,
     [claim.historyId, claim.claim, end.versions !== undefined, end.error, end.checkEvery, end.nextDelayMs, isStopped],
   );
-  if (rows.length === 0) return 0;
+  if (rows.length === 0) return;
   const isCurrent = resource?.history_id === claim.historyId;
-  const fresh =
-    end.versions && isCurrent && !isStopped ? await saveCheckedVersions(tx, claim.historyId, end.versions) : 0;
-  await scheduleRequests.checkEnded(tx, claim.historyId);
-  return fresh;
+  if (end.versions && isCurrent && !isStopped) await saveCheckedVersions(tx, claim.historyId, end.versions);
+  await scheduleRequests.checkEnded(tx, [claim.historyId]);
 }
 
 /** How many checks of the history failed since the last that did not. */

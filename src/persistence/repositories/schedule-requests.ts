@@ -28,13 +28,13 @@ export const scheduleRequests = {
   /** Jobs with any input on the resource: pins, disabled marks and a change of history concern them. */
   resource: (tx: Tx, id: ResourceId) => request(tx, `select job_id from job_inputs where resource_id = $1`, [id]),
 
-  /** Jobs with an input without `passed` on a resource of this history: a new version concerns only them. */
-  newVersions: (tx: Tx, id: HistoryId) =>
+  /** Jobs with an input without `passed` on a resource of these histories: a new version concerns only them. */
+  newVersions: (tx: Tx, histories: readonly HistoryId[]) =>
     request(
       tx,
       `select i.job_id from job_inputs i join resources r on r.id = i.resource_id
-       where r.history_id = $1 and r.active and i.passed is null`,
-      [id],
+       where r.history_id = any($1) and r.active and i.passed is null`,
+      [histories],
     ),
 
   /** Jobs that name this job in some `passed`. */
@@ -65,13 +65,13 @@ export const scheduleRequests = {
       [id],
     ),
 
-  /** Jobs with pending builds that wait for a check of this history. */
-  checkEnded: (tx: Tx, id: HistoryId) =>
+  /** Jobs with pending builds that wait for a check of these histories. */
+  checkEnded: (tx: Tx, histories: readonly HistoryId[]) =>
     request(
       tx,
       `select i.job_id from job_inputs i join resources r on r.id = i.resource_id
-       where r.history_id = $1 and i.passed is null
+       where r.history_id = any($1) and i.passed is null
          and exists (select from builds b where b.job_id = i.job_id and b.status = 'pending')`,
-      [id],
+      [histories],
     ),
 };

@@ -1,11 +1,4 @@
-import {
-  versionDigest,
-  type Digest,
-  type HistoryId,
-  type MetadataField,
-  type ResourceId,
-  type Version,
-} from '../../model/index.js';
+import { versionDigest, type HistoryId, type MetadataField, type ResourceId, type Version } from '../../model/index.js';
 import type { Tx } from '../db.js';
 import { scheduleRequests } from './schedule-requests.js';
 
@@ -16,20 +9,30 @@ import { scheduleRequests } from './schedule-requests.js';
  * @returns how many versions were new.
  */
 export async function saveCheckedVersions(tx: Tx, historyId: HistoryId, versions: readonly Version[]): Promise<number> {
+  return saveVersionsOfCheck(tx, [historyId], versions);
+}
+
+/** The same for the histories of several resources that one check has answered for. */
+export async function saveVersionsOfCheck(
+  tx: Tx,
+  histories: readonly HistoryId[],
+  versions: readonly Version[],
+): Promise<number> {
   if (versions.length === 0) return 0;
-  const fresh = await insertUnknown(tx, historyId, versions, 'check');
-  if (fresh.size === 0) return 0;
+  const fresh = await insertUnknown(tx, histories, versions, 'check');
+  if (fresh.length === 0) return 0;
+  const changed = [...new Set(fresh)];
+  await takeCheckOrders(tx, changed, versions.length);
   // A version that stands twice in the list ends with its later place.
-  const first = await takeCheckOrders(tx, historyId, versions.length);
-  const orderOf = new Map(versions.map((version, index) => [versionDigest(version), first + index]));
+  const placeOf = new Map(versions.map((version, index) => [versionDigest(version), index]));
   await tx.query(
-    `update versions v set check_order = o.check_order
-     from unnest($2::text[], $3::bigint[]) as o(digest, check_order)
-     where v.history_id = $1 and v.digest = o.digest`,
-    [historyId, [...orderOf.keys()], [...orderOf.values()]],
+    `update versions v set check_order = h.next_check_order - $4 + o.place
+     from histories h, unnest($2::text[], $3::bigint[]) as o(digest, place)
+     where h.id = any($1) and v.history_id = h.id and v.digest = o.digest`,
+    [changed, [...placeOf.keys()], [...placeOf.values()], versions.length],
   );
-  await scheduleRequests.newVersions(tx, historyId);
-  return fresh.size;
+  await scheduleRequests.newVersions(tx, changed);
+  return fresh.length;
 }
 
 /**
@@ -42,16 +45,16 @@ export async function savePutVersion(
   version: Version,
   metadata: readonly MetadataField[],
 ): Promise<void> {
-  const fresh = await insertUnknown(tx, historyId, [version], 'put');
+  const fresh = await insertUnknown(tx, [historyId], [version], 'put');
   if (metadata.length > 0) await saveMetadata(tx, historyId, version, metadata);
-  if (fresh.size === 0) return;
-  const order = await takeCheckOrders(tx, historyId, 1);
-  await tx.query(`update versions set check_order = $3 where history_id = $1 and digest = $2`, [
-    historyId,
-    versionDigest(version),
-    order,
-  ]);
-  await scheduleRequests.newVersions(tx, historyId);
+  if (fresh.length === 0) return;
+  await takeCheckOrders(tx, [historyId], 1);
+  await tx.query(
+    `update versions v set check_order = h.next_check_order - 1 from histories h
+     where h.id = $1 and v.history_id = h.id and v.digest = $2`,
+    [historyId, versionDigest(version)],
+  );
+  await scheduleRequests.newVersions(tx, [historyId]);
 }
 
 /** Fills in what a get learned about a version. */
@@ -90,8 +93,10 @@ export async function ensureHistory(tx: Tx, resourceId: ResourceId, configDigest
   );
   if (present?.history_id && present.config_digest === configDigest) return present.history_id;
   const [created] = await tx.query<{ id: HistoryId }>(
-    `insert into histories (config_digest) values ($1) returning id`,
-    [configDigest],
+    // A check that was asked for is still to be made.
+    `insert into histories (config_digest, check_requested_at)
+     values ($1, (select check_requested_at from histories where id = $2)) returning id`,
+    [configDigest, present?.history_id ?? null],
   );
   if (!created) throw new Error('insert into histories returned no row');
   await tx.query(`update resources set history_id = $2 where id = $1`, [resourceId, created.id]);
@@ -100,29 +105,29 @@ export async function ensureHistory(tx: Tx, resourceId: ResourceId, configDigest
   return created.id;
 }
 
+/** @returns the history of each version that was new to it. */
 async function insertUnknown(
   tx: Tx,
-  historyId: HistoryId,
+  histories: readonly HistoryId[],
   versions: readonly Version[],
   origin: 'check' | 'put',
-): Promise<ReadonlySet<Digest>> {
-  await tx.query(`select 1 from histories where id = $1 for update`, [historyId]);
+): Promise<HistoryId[]> {
+  await tx.query(`select 1 from histories where id = any($1) order by id for update`, [histories]);
   const byDigest = new Map(versions.map((version) => [versionDigest(version), version]));
-  const rows = await tx.query<{ digest: Digest }>(
+  const rows = await tx.query<{ history: HistoryId }>(
     `insert into versions (history_id, digest, version, check_order, origin)
-     select $1, digest, version, 0, $4 from unnest($2::text[], $3::jsonb[]) as v(digest, version)
-     on conflict on constraint versions_are_unique_in_a_history do nothing returning digest`,
-    [historyId, [...byDigest.keys()], [...byDigest.values()].map((v) => JSON.stringify(v)), origin],
+     select history, digest, version, 0, $4
+     from unnest($1::bigint[]) as history, unnest($2::text[], $3::jsonb[]) as v(digest, version)
+     on conflict on constraint versions_are_unique_in_a_history do nothing returning history_id as history`,
+    [histories, [...byDigest.keys()], [...byDigest.values()].map((v) => JSON.stringify(v)), origin],
   );
-  return new Set(rows.map((row) => row.digest));
+  return rows.map((row) => row.history);
 }
 
-/** Takes `count` consecutive check orders. @returns the first of them. */
-async function takeCheckOrders(tx: Tx, historyId: HistoryId, count: number): Promise<number> {
-  const [row] = await tx.query<{ first: number }>(
-    `update histories set next_check_order = next_check_order + $2 where id = $1 returning next_check_order - $2 as first`,
-    [historyId, count],
-  );
-  if (!row) throw new Error(`history ${historyId} is gone`);
-  return row.first;
+/** Takes `count` consecutive check orders of each history: the last are those before `next_check_order`. */
+async function takeCheckOrders(tx: Tx, histories: readonly HistoryId[], count: number): Promise<void> {
+  await tx.query(`update histories set next_check_order = next_check_order + $2 where id = any($1)`, [
+    histories,
+    count,
+  ]);
 }
