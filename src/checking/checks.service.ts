@@ -1,8 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CredentialsService } from '../credentials/index.js';
-import type { BuildId, PipelineConfig, ResourceId, Version } from '../model/index.js';
+import {
+  didYouMean,
+  type BuildId,
+  type PipelineConfig,
+  type PipelineId,
+  type ResourceId,
+  type TeamId,
+  type Version,
+} from '../model/index.js';
 import {
   createCheckBuild,
+  createOneOffBuild,
   Db,
   pipelineConfigOf,
   resourceById,
@@ -30,6 +39,31 @@ export class ChecksService {
    */
   async requestCheck(id: ResourceId, { by, from }: { readonly by: string; readonly from?: Version }): Promise<BuildId> {
     return this.db.tx((tx) => this.create(tx, id, by, from));
+  }
+
+  /**
+   * Checks the image of a type that the pipeline's config declares, in a build of the pipeline; nothing is saved but its log.
+   * @param kind the list of the config that holds it
+   * @throws NotFoundError naming a near name; ConflictError `pipeline-archived`.
+   */
+  async requestTypeCheck(
+    pipeline: { readonly id: PipelineId; readonly teamId: TeamId; readonly archived: boolean },
+    kind: 'resource_types' | 'prototypes',
+    name: string,
+    { by, from }: { readonly by: string; readonly from?: Version },
+  ): Promise<BuildId> {
+    if (pipeline.archived) throw archived();
+    return this.db.tx(async (tx) => {
+      const config = await pipelineConfigOf(tx, pipeline.id);
+      const types = config[kind] ?? [];
+      const type = types.find((each) => each.name === name);
+      if (!type) throw unknownType(kind, name, types);
+      // Its own image is fetched by the other types: one may bear the name of the type that it is made of.
+      const others = { ...config, resource_types: config.resource_types?.filter((each) => each !== type) ?? [] };
+      const { type: base, source = {}, tags } = type;
+      const plan = makeCheckPlan({ name, type: base, source, ...(tags ? { tags } : {}) }, others, from);
+      return createOneOffBuild(tx, { teamId: pipeline.teamId, pipelineId: pipeline.id }, plan, by);
+    });
   }
 
   /**
@@ -62,9 +96,27 @@ export class ChecksService {
   }
 }
 
+function archived(): ConflictError {
+  return new ConflictError('pipeline-archived', 'action not allowed for an archived pipeline');
+}
+
+function unknownType(
+  kind: 'resource_types' | 'prototypes',
+  name: string,
+  types: readonly { readonly name: string }[],
+): NotFoundError {
+  const near = didYouMean(
+    name,
+    types.map((type) => type.name),
+  );
+  return new NotFoundError(
+    `the pipeline has no ${kind === 'prototypes' ? 'prototype' : 'resource type'} "${name}"${near}`,
+  );
+}
+
 /** A paused resource gets no new versions by a check; a paused pipeline acts as every resource in it paused. */
 export function refuseStopped(row: ResourceRow): void {
-  if (row.pipelineArchived) throw new ConflictError('pipeline-archived', 'action not allowed for an archived pipeline');
+  if (row.pipelineArchived) throw archived();
   if (row.pipelinePaused)
     throw new ConflictError(
       'pipeline-paused',

@@ -30,3 +30,5 @@ export * from './repositories/pipelines.js';
 export * from './repositories/pipeline-sources.js';
 export * from './repositories/task-caches.js';
 export * from './repositories/wall.js';
+export * from './repositories/clear-versions.js';
+export * from './repositories/job-statuses.js';

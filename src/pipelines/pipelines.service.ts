@@ -1,8 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { didYouMean, type JobId, type PipelineConfig, type PipelineId } from '../model/index.js';
+import {
+  canonicalJson,
+  didYouMean,
+  type JobId,
+  type JsonObject,
+  type PipelineConfig,
+  type PipelineId,
+} from '../model/index.js';
 import {
   Db,
   deletePipeline,
+  findInstances,
   findPipeline,
   findPipelineNames,
   findPipelines,
@@ -16,6 +24,7 @@ import {
   markPaused,
   markUnpaused,
   notify,
+  orderInstances,
   orderPipelines,
   renamePipelines,
   scheduleRequests,
@@ -187,6 +196,24 @@ export class PipelinesService {
     });
   }
 
+  /** Puts the instances with these vars first among the pipelines of the name. @throws UserError `unknown-pipeline`. */
+  async orderInstances(
+    { teamName, name }: { readonly teamName: string; readonly name: string },
+    instances: readonly JsonObject[],
+  ): Promise<void> {
+    // A pipeline without vars is given as an empty object.
+    const wanted = instances.map((vars) => (Object.keys(vars).length === 0 ? null : vars));
+    await this.db.tx(async (tx) => {
+      const known = new Set((await findInstances(tx, teamName, name)).map((vars) => canonicalJson(vars)));
+      if (known.size === 0) await refuseUnknown(tx, { teamName, name });
+      const unknown = wanted.find((vars) => !known.has(canonicalJson(vars)));
+      if (unknown !== undefined) {
+        throw new UserError('unknown-pipeline', `pipeline '${name}' has no instance ${JSON.stringify(unknown ?? {})}`);
+      }
+      await orderInstances(tx, teamName, name, wanted);
+    });
+  }
+
   /** Runs `work` with the pipeline locked. */
   private async change(ref: PipelineRef, work: (tx: Tx, pipeline: PipelineRow) => Promise<void>): Promise<void> {
     await this.db.tx(async (tx) => work(tx, (await lockPipeline(tx, ref)) ?? (await refuseUnknown(tx, ref))));
@@ -217,9 +244,11 @@ function refuseArchived(pipeline: PipelineRow): void {
 
 function toPipeline(row: PipelineRow): Pipeline {
   const { sourceId, sourceName, sourcePath, ...facts } = row;
-  const { instanceVars, pausedBy, pausedAt, pauseReason, groups, display, ...rest } = facts;
+  const { instanceVars, pausedBy, pausedAt, pauseReason, groups, display, userData, ...others } = facts;
+  const { parentJobId, parentBuildId, ...rest } = others;
+  const shown = { groups, display, userData, parentJobId, parentBuildId };
   const source = sourceId === null ? undefined : { id: sourceId, name: sourceName ?? '', path: sourcePath ?? '' };
-  return { ...rest, ...given({ instanceVars, pausedBy, pausedAt, pauseReason, groups, display, source }) };
+  return { ...rest, ...given({ instanceVars, pausedBy, pausedAt, pauseReason, ...shown, source }) };
 }
 
 function toRevision({ version, createdAt, setBy, commit, author, file }: Omit<RevisionRow, 'config'>): Revision {

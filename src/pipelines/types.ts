@@ -77,6 +77,10 @@ export interface Pipeline {
   readonly archived: boolean;
   readonly groups?: PipelineConfig['groups'];
   readonly display?: PipelineConfig['display'];
+  readonly userData?: unknown;
+  /** The job and the build whose step set it. */
+  readonly parentJobId?: JobId;
+  readonly parentBuildId?: BuildId;
   /** Where it is synced from, if it is. */
   readonly source?: { readonly id: SourceId; readonly name: string; readonly path: string };
   readonly updatedAt: Date;

@@ -13,6 +13,7 @@ import {
   allResources,
   buildsWithInput,
   buildsWithOutput,
+  clearVersions,
   commentPin,
   Db,
   disableVersion,
@@ -23,11 +24,13 @@ import {
   resourceById,
   resourceNames,
   resourcesOfPipeline,
+  resourcesSharingHistory,
   scheduleRequests,
   unpauseResource,
   unpin,
   versionOfResource,
   walkVersions,
+  type NamedResource,
   type ResourceRow,
   type ResourceVersionRow,
   type Tx,
@@ -181,6 +184,18 @@ export class ResourcesService {
   /** Builds that produced the version, newest first, at most 100. */
   async outputOf(id: ResourceId, versionId: number): Promise<BuildId[]> {
     return buildsWithOutput(this.db, id, versionId);
+  }
+
+  /** The resources whose version history is one with this one's; itself is among them. */
+  async sharing(id: ResourceId): Promise<NamedResource[]> {
+    return resourcesSharingHistory(this.db, id);
+  }
+
+  /** Forgets every version of its history; the next check finds them anew. @returns how many there were. */
+  async clearVersions(id: ResourceId): Promise<number> {
+    let removed = 0;
+    await this.change(id, async (tx) => void (removed = await clearVersions(tx, id)));
+    return removed;
   }
 
   /**

@@ -10,6 +10,7 @@ import {
 } from '../model/index.js';
 import {
   allJobs,
+  clearTaskCaches,
   Db,
   findBuild,
   jobById,
@@ -42,6 +43,15 @@ export class JobsService {
   /** Asks the trigger loop to look at the job again. */
   async requestSchedule(id: JobId): Promise<void> {
     await this.db.tx((tx) => scheduleRequests.jobs(tx, [id]));
+  }
+
+  /**
+   * The job's task of that name begins with empty caches the next time.
+   * @param path only the cache at this path.
+   * @returns how many there were.
+   */
+  async clearTaskCaches(id: JobId, stepName: string, path?: string): Promise<number> {
+    return this.db.tx((tx) => clearTaskCaches(tx, id, stepName, path));
   }
 
   /** @throws NotFoundError */

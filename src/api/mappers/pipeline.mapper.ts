@@ -19,6 +19,9 @@ export function toPipelineView(pipeline: Pipeline): Record<string, unknown> {
     team_name: pipeline.teamName,
     ...given({
       display: pipeline.display,
+      user_data: pipeline.userData,
+      parent_job_id: pipeline.parentJobId,
+      parent_build_id: pipeline.parentBuildId,
       last_updated: seconds(pipeline.updatedAt),
       source: pipeline.source && { name: pipeline.source.name, path: pipeline.source.path },
     }),

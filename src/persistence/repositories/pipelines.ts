@@ -1,4 +1,5 @@
 import type {
+  BuildId,
   JobId,
   JsonObject,
   PipelineConfig,
@@ -25,6 +26,9 @@ export interface PipelineRow {
   readonly archived: boolean;
   readonly groups: PipelineConfig['groups'] | null;
   readonly display: PipelineConfig['display'] | null;
+  readonly userData: unknown;
+  readonly parentJobId: JobId | null;
+  readonly parentBuildId: BuildId | null;
   readonly sourceId: SourceId | null;
   readonly sourceName: string | null;
   readonly sourcePath: string | null;
@@ -51,11 +55,13 @@ export interface RevisionRow {
 const PIPELINES = `
   select p.id, p.team_id as "teamId", t.name as "teamName", p.name, p.instance_vars as "instanceVars",
     p.config_version as "configVersion", p.paused, p.paused_by as "pausedBy", p.paused_at as "pausedAt",
-    p.pause_reason as "pauseReason", p.public, p.archived, v.config->'groups' as groups, v.config->'display' as display,
+    p.pause_reason as "pauseReason", p.public, p.archived, c.groups, c.display,
+    c.user_data as "userData", p.parent_job_id as "parentJobId", p.parent_build_id as "parentBuildId",
     p.source_id as "sourceId", s.name as "sourceName", p.source_path as "sourcePath", p.updated_at as "updatedAt"
   from pipelines p
   join teams t on t.id = p.team_id
   left join pipeline_revisions v on v.pipeline_id = p.id and v.version = p.config_version
+  left join lateral json_to_record(v.config) as c(groups json, display json, user_data json) on true
   left join pipeline_sources s on s.id = p.source_id`;
 
 const IS_KEY = `t.name = $1 and p.name = $2 and p.instance_vars is not distinct from $3::jsonb`;
@@ -256,6 +262,39 @@ export async function orderPipelines(tx: Tx, teamName: string, names: readonly s
      update pipelines p set ordering = place.ordering from place where place.id = p.id`,
     [teamName, names],
   );
+}
+
+/** Puts the named instances of a name first, in that order, within the places that the name's instances have. */
+export async function orderInstances(
+  tx: Tx,
+  teamName: string,
+  name: string,
+  instances: readonly (JsonObject | null)[],
+): Promise<void> {
+  await tx.query(
+    `with mine as (
+       select p.id, p.ordering, wanted.n from pipelines p join teams t on t.id = p.team_id
+       left join jsonb_array_elements($3::jsonb) with ordinality as wanted(vars, n)
+         on p.instance_vars is not distinct from nullif(wanted.vars, 'null')
+       where t.name = $1 and p.name = $2
+     ), old_place as (
+       select ordering, row_number() over (order by ordering, id) as place from mine
+     ), new_place as (
+       select id, row_number() over (order by n nulls last, ordering, id) as place from mine
+     )
+     update pipelines p set ordering = old_place.ordering from new_place join old_place using (place)
+     where p.id = new_place.id`,
+    [teamName, name, JSON.stringify(instances)],
+  );
+}
+
+/** Instance vars of every pipeline of the name; null stands for the plain one. */
+export async function findInstances(db: Queryable, teamName: string, name: string): Promise<(JsonObject | null)[]> {
+  const rows = await db.query<{ vars: JsonObject | null }>(
+    `select p.instance_vars as vars from pipelines p join teams t on t.id = p.team_id where t.name = $1 and p.name = $2`,
+    [teamName, name],
+  );
+  return rows.map(({ vars }) => vars);
 }
 
 /**
