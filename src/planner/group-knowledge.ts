@@ -42,14 +42,14 @@ export class GroupKnowledge {
   }
 
   /** Does any succeeded build of the job hold the version? */
-  hasLetThrough(jobId: JobId, { resourceId, digest }: Pair): boolean | undefined {
-    return this.lets.get(`${jobId}:${resourceId}:${digest}`);
+  hasLetThrough(jobId: JobId, pair: Pair): boolean | undefined {
+    return this.lets.get(`${jobId}:${pairKey(pair)}`);
   }
 
   /** The builds of the job that hold all of `having`, in the order in which they are tried after `last` was used. */
   listOf(jobId: JobId, having: readonly Pair[], last: Place | undefined): BuildList {
     let key = `${jobId}|${last?.join('.') ?? ''}`;
-    for (const { resourceId, digest } of having) key += `|${resourceId}:${digest}`;
+    for (const pair of having) key += `|${pairKey(pair)}`;
     let list = this.lists.get(key);
     if (list === undefined) this.lists.set(key, (list = new BuildList(jobId, having, stretchesFor(last))));
     return list;
@@ -104,8 +104,8 @@ export class GroupKnowledge {
       for (const digest of query.digests) rows.set(digest, null);
       for (const row of answer as readonly VersionRow[]) rows.set(row.digest, row);
     } else if (query.kind === 'passed') {
-      query.versions.forEach(({ resourceId, digest }, i) => {
-        this.lets.set(`${query.jobId}:${resourceId}:${digest}`, (answer as readonly boolean[])[i] === true);
+      query.versions.forEach((pair, i) => {
+        this.lets.set(`${query.jobId}:${pairKey(pair)}`, (answer as readonly boolean[])[i] === true);
       });
     }
   }
@@ -126,7 +126,8 @@ export class GroupKnowledge {
 /** Collects what is not known yet, to be asked in one round. */
 export class Unknown {
   readonly versions = new Map<ResourceId, Set<Digest>>();
-  readonly passes = new Map<JobId, Map<Digest, Pair>>();
+  /** By job and by {@link pairKey}: resources may hold equal versions. */
+  readonly passes = new Map<JobId, Map<string, Pair>>();
 
   constructor(private readonly knowledge: GroupKnowledge) {}
 
@@ -142,9 +143,14 @@ export class Unknown {
     }
     for (const job of jobs) {
       if (this.knowledge.hasLetThrough(job, pair) !== undefined) continue;
-      this.passes.set(job, (this.passes.get(job) ?? new Map<Digest, Pair>()).set(digest, pair));
+      this.passes.set(job, (this.passes.get(job) ?? new Map<string, Pair>()).set(pairKey(pair), pair));
     }
   }
+}
+
+/** A digest alone names no version: two resources may hold equal ones. */
+function pairKey({ resourceId, digest }: Pair): string {
+  return `${resourceId}:${digest}`;
 }
 
 function newestByJob(pipes: readonly Pipe[]): LastUse {

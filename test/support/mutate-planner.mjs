@@ -18,6 +18,12 @@ const PLAN = 'src/planner/plan-inputs.ts';
 /** [what is broken, file, text, what stands there instead] */
 const MUTATIONS = [
   [
+    'equal versions of two resources are taken for one',
+    KNOWLEDGE,
+    'return `${resourceId}:${digest}`',
+    'return resourceId === 0 ? "" : digest',
+  ],
+  [
     'a missing pin of a free input is no error',
     FREE,
     'newest === undefined ? pinnedNotFound(input.version.pinned) : found(newest)',

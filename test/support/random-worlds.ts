@@ -81,12 +81,16 @@ export const randomWorld: fc.Arbitrary<RandomWorld> = fc
     jobCount: fc.integer({ min: 1, max: JOBS }),
     resourceCount: fc.integer({ min: 1, max: RESOURCES }),
     versionCount: fc.integer({ min: 2, max: VERSIONS }),
+    /** Resources hold equal versions, which then have equal digests, as two clocks or two semver files do. */
+    areEqual: fc.boolean(),
     resources: fc.array(resource, { minLength: RESOURCES, maxLength: RESOURCES }),
     builds: fc.array(build, { maxLength: 16, size: 'max' }),
     inputs: fc.array(input, { minLength: 1, maxLength: 4 }),
   })
   .map((raw) => {
     const used = { resource: raw.resourceCount, version: raw.versionCount };
+    const digestOf = (resource: number, version: number): Digest =>
+      `${raw.areEqual ? '' : `r${resource}`}v${version}` as Digest;
     const pairOf = (p: { resource: number; version: number }): Pair => {
       const resource = p.resource % used.resource;
       return { resourceId: (resource + 1) as ResourceId, digest: digestOf(resource, p.version % used.version) };
@@ -153,9 +157,6 @@ export const randomWorld: fc.Arbitrary<RandomWorld> = fc
     return { resources, builds, request: { jobId: PLANNED as JobId, inputs } };
   });
 
-function digestOf(resource: number, version: number): Digest {
-  return `r${resource}v${version}` as Digest;
-}
 function versionOf(version: number): Record<string, string> {
   return { ref: `v${version}`, branch: `b${version % 2}` };
 }

@@ -1,6 +1,7 @@
 /**
  * The rules of docs/concepts/planning.md as worlds, one row per rule, in the words of the scenario format. `passed: 'a b'`
- * stands for a list of jobs; builds are written `job: outputs | inputs < pipes`, a version's name begins with its resource's.
+ * stands for a list of jobs; builds are written `job: outputs | inputs < pipes`, a version's name begins with its resource's,
+ * or follows it: `x=v1`.
  */
 interface Row {
   readonly name: string;
@@ -21,7 +22,13 @@ interface World {
 /** The `given` of a scenario. */
 export function world({ versions, builds = [], inputs }: World): object {
   const pairs = (text = ''): object[] =>
-    text.split(' ').flatMap((version) => (version === '' ? [] : [{ name: version[0], resource: version[0], version }]));
+    text
+      .split(' ')
+      .filter(Boolean)
+      .map((token) => {
+        const version = token.split('=').at(-1);
+        return { name: token[0], resource: token[0], version };
+      });
   return {
     job: 'current',
     jobs: JOBS.map((name, i) => ({ id: i + 1, name })),
@@ -36,7 +43,7 @@ export function world({ versions, builds = [], inputs }: World): object {
     })),
     builds: builds.map((text) => {
       const [, id, job, rerunOf, failed, outputs, ins, pipes] =
-        /^(\d+) (\w+)(?:\((\d+)\))?(✗)?: *([\w ]*)(?:\|([\w ]*))?(?:<([\d ]*))?$/.exec(text)!;
+        /^(\d+) (\w+)(?:\((\d+)\))?(✗)?: *([\w= ]*)(?:\|([\w= ]*))?(?:<([\d ]*))?$/.exec(text)!;
       return {
         id: Number(id),
         job,
@@ -57,6 +64,24 @@ const UNSATISFIED = {
 };
 
 export const rules: readonly Row[] = [
+  {
+    name: 'tells equal versions of two resources apart',
+    given: world({
+      versions: { x: 'v1', y: 'v1' },
+      builds: ['1 a: | x=v1 y=v1', '2 b: | x=v1 y=v1'],
+      inputs: [
+        { name: 'x', passed: ['a', 'b'] },
+        { name: 'y', passed: ['a', 'b'] },
+      ],
+    }),
+    expect: {
+      ok: true,
+      inputs: {
+        x: { version: 'v1', passedBuildIds: [1, 2] },
+        y: { version: 'v1', passedBuildIds: [1, 2] },
+      },
+    },
+  },
   {
     name: 'joins the groups that a later input bridges, so that what never went through a job together is not chosen',
     given: world({
