@@ -17,7 +17,7 @@ export async function checkGit(
   context: CheckContext,
   { source, version }: { readonly source: GitSource; readonly version?: Version },
 ): Promise<readonly Version[]> {
-  return withWorkshop(source, async (workshop) => {
+  return withWorkshop(source, context, async (workshop) => {
     const git = new Git(workshop, context, source);
     const advertised = await askRemote(git, workshop.dir, source);
     const tip = advertised.get(TIP_REF);

@@ -25,7 +25,7 @@ export async function getGit(context: StepContext, request: GetRequest): Promise
   if (ref === undefined || !USABLE_REF.test(ref)) {
     throw new ResourceFailure(`the version has no usable ref: ${JSON.stringify(version)}`);
   }
-  return withWorkshop(source, async (workshop) => {
+  return withWorkshop(source, context, async (workshop) => {
     const git = new Git(workshop, context, source);
     await git.run(dir, 'init', '--quiet');
     await git.run(dir, 'remote', 'add', 'origin', cleanUri(source));

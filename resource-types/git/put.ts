@@ -27,7 +27,7 @@ export async function putGit(context: StepContext, { source, params, dir }: PutR
   if (branch === undefined && params.only_tag !== true) {
     throw new ResourceFailure('put needs a branch: set source.branch or params.branch');
   }
-  return withWorkshop(source, async (workshop) => {
+  return withWorkshop(source, context, async (workshop) => {
     const repository = join(workshop.dir, 'repository');
     const git = new Git(workshop, context, source);
     await openPushedRepository(git, dir, params.repository, repository);

@@ -41,7 +41,7 @@ export class RemoteBranch {
     work: (branch: RemoteBranch) => Promise<T>,
   ): Promise<T> {
     return withLock(context.cacheDir, context.signal, () =>
-      withWorkshop(source, async (workshop) => {
+      withWorkshop(source, context, async (workshop) => {
         const git = new Git(workshop, context, source);
         const repository = join(context.cacheDir, 'branch.git');
         const branch = new RemoteBranch(git, workshop.dir, repository, source, options.depth);

@@ -151,7 +151,7 @@ exec sh -c "$last"
   });
 
   it('offers no key of the server when the source has none', async () => {
-    await withWorkshop(source({ uri: 'git@example.test:x' }), async ({ env }) => {
+    await withWorkshop(source({ uri: 'git@example.test:x' }), context, async ({ env }) => {
       const config = readFileSync(env['GIT_CONFIG_GLOBAL'] ?? '', 'utf8');
       expect(config).toContain('IdentityFile=none');
       expect(config).toContain('IdentityAgent=none');
@@ -233,7 +233,7 @@ describe('git commands', () => {
   it('stop when they print more than the limit', async () => {
     writeFileSync(join(remote, 'big'), 'x'.repeat(100_000));
     const blob = sandbox.git(remote, 'hash-object', '-w', 'big');
-    await withWorkshop(source({ uri: remote }), async (workshop) => {
+    await withWorkshop(source({ uri: remote }), context, async (workshop) => {
       const small = new Git(workshop, context, { maxOutputBytes: 50_000 });
       await expect(small.run(remote, 'cat-file', 'blob', blob)).rejects.toThrow(
         'git cat-file printed too much and was stopped',
@@ -245,7 +245,7 @@ describe('git commands', () => {
   it('see nothing of the environment of the server', async () => {
     process.env['WEIR_TEST_SECRET'] = 'x';
     try {
-      await withWorkshop(source({ uri: remote }), async (workshop) => {
+      await withWorkshop(source({ uri: remote }), context, async (workshop) => {
         expect(workshop.env).not.toHaveProperty('WEIR_TEST_SECRET');
         const shown = await new Git(workshop, context)
           .run(remote, '-c', 'alias.env=!env', 'env')
@@ -308,7 +308,7 @@ describe('the source', () => {
         { name: 'url.https://example.test/.insteadOf', value: 'git@example.test:' },
       ],
     });
-    await withWorkshop(value, async (workshop) => {
+    await withWorkshop(value, context, async (workshop) => {
       const git = new Git(workshop, context);
       expect(await git.run(remote, 'config', '--global', 'user.name')).toBe(
         'A "quoted" \\ name\n[core]\nsshCommand = x',

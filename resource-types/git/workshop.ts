@@ -1,9 +1,10 @@
 import { chmod, lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ResourceFailure, type CheckContext } from '../../src/resources/contract.js';
 import { renderGitConfig, type GitSetting } from './git-config.js';
 import type { GitSource } from './schema.js';
-import { parseRepositoryUri } from './uri.js';
+import { localPath, parseRepositoryUri } from './uri.js';
 
 /** A private folder (0700) with everything git commands for one source need: configuration, credentials, keys. */
 export interface Workshop {
@@ -31,6 +32,8 @@ fi
 wait "$!"
 `;
 
+const REMOTE_PROTOCOLS = ['http', 'https', 'ssh', 'git'];
+
 const HANDED_ON = [
   'PATH',
   'TMPDIR',
@@ -46,18 +49,37 @@ const HANDED_ON = [
 
 let sweeping: Promise<void> | undefined;
 
-/** Runs `work` with a workshop for the source, and removes the workshop whatever happens. */
-export async function withWorkshop<T>(source: GitSource, work: (workshop: Workshop) => Promise<T>): Promise<T> {
+/**
+ * Runs `work` with a workshop for the source, and removes the workshop whatever happens.
+ * @throws ResourceFailure when the repository is a folder of this machine that is closed to pipelines.
+ */
+export async function withWorkshop<T>(
+  source: GitSource,
+  context: Pick<CheckContext, 'server'>,
+  work: (workshop: Workshop) => Promise<T>,
+): Promise<T> {
+  await refuseClosedFolder(source, context);
   await (sweeping ??= sweepAbandoned());
   const dir = await mkdtemp(join(tmpdir(), `${FOLDER_PREFIX}${process.pid}-`));
   try {
-    return await work(await furnish(dir, source));
+    return await work(await furnish(dir, source, context.server?.opensEveryFolder ?? true));
   } finally {
     await rm(dir, { recursive: true, force: true, maxRetries: 3 });
   }
 }
 
-async function furnish(dir: string, source: GitSource): Promise<Workshop> {
+/** Without a server to ask, in a container, every folder is the container's own. */
+async function refuseClosedFolder(source: GitSource, { server }: Pick<CheckContext, 'server'>): Promise<void> {
+  if (parseRepositoryUri(source.uri)?.isLocal !== true || server === undefined || server.opensEveryFolder) return;
+  const refusal = await server.refusalOfFolder(localPath(source.uri));
+  if (refusal !== undefined) throw new ResourceFailure(refusal);
+  if (source.git_config?.some(({ name }) => /^url\./i.test(name)))
+    throw new ResourceFailure(
+      'git_config: url.… could lead to other folders of the server: name the repository itself',
+    );
+}
+
+async function furnish(dir: string, source: GitSource, opensEveryFolder: boolean): Promise<Workshop> {
   const secretFile = async (name: string, text: string, mode = 0o600) => {
     await writeFile(join(dir, name), text, { mode });
     await chmod(join(dir, name), mode);
@@ -65,6 +87,13 @@ async function furnish(dir: string, source: GitSource): Promise<Workshop> {
   };
   const { credentials, secrets } = credentialsOf(source);
   const settings = baseSettings(source);
+  const isLocal = parseRepositoryUri(source.uri)?.isLocal === true;
+  if (isLocal && !opensEveryFolder) {
+    settings.push({ name: 'protocol.allow', value: 'never' });
+    settings.push(...REMOTE_PROTOCOLS.map((name) => ({ name: `protocol.${name}.allow`, value: 'always' })));
+    // The repository that was asked for, but none that its submodules name.
+    settings.push({ name: 'protocol.file.allow', value: 'user' });
+  }
   if (credentials.length > 0) {
     const file = await secretFile('credentials', credentials.map((line) => `${line}\n`).join(''));
     settings.push({ name: 'credential.helper', value: `store --file=${shellQuote(file)}` });
@@ -117,7 +146,9 @@ async function furnish(dir: string, source: GitSource): Promise<Workshop> {
       GIT_CONFIG_GLOBAL: await secretFile('gitconfig', renderGitConfig(settings)),
       GIT_NO_LAZY_FETCH: '1',
       // Submodules name addresses of their own: a remote must not lead git to folders or programs of the server.
-      GIT_ALLOW_PROTOCOL: `http:https:ssh:git${parseRepositoryUri(source.uri)?.isLocal === true ? ':file' : ''}`,
+      ...(isLocal && !opensEveryFolder
+        ? {}
+        : { GIT_ALLOW_PROTOCOL: `${REMOTE_PROTOCOLS.join(':')}${isLocal ? ':file' : ''}` }),
     },
     redact: (text) =>
       secrets.reduce((clean, secret) => (secret === '' ? clean : clean.replaceAll(secret, '***')), text),

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { JsonObject, PlanNode, TypeChain } from '../model/index.js';
 import { secretsIn } from '../events/index.js';
-import { cacheDirOf, type ResourceType, type StepContext } from '../resources/index.js';
+import { cacheDirOf, serverDoor, type ResourceType, type StepContext } from '../resources/index.js';
 import { buildEnv } from './build-env.js';
 import type { Walk } from './build-run.js';
 import { fillVars } from './fill-vars.js';
@@ -46,11 +46,12 @@ export async function stepContext(
   running: { readonly signal: AbortSignal; readonly log: (text: string) => void },
   extraEnv: Readonly<Record<string, string>> = {},
 ): Promise<StepContext> {
-  const { settings, clock } = walk.run.parts;
+  const { db, settings, clock } = walk.run.parts;
   const cacheDir = cacheDirOf(settings.dataDir, resource.type.name, resource.source);
   await mkdir(cacheDir, { recursive: true });
   const env = { ...buildEnv(walk), ...extraEnv };
-  return { ...running, cacheDir, now: () => clock.now(), env, stepId: stepIdOf(node, walk) };
+  const server = serverDoor(db, settings, { teamName: walk.run.build.teamName });
+  return { ...running, cacheDir, now: () => clock.now(), env, server, stepId: stepIdOf(node, walk) };
 }
 
 /** The moment the build was made tells it from the build of that number in another installation. */

@@ -10,6 +10,7 @@ import {
   Db,
   endCheck,
   ensureHistory,
+  forgetWatchedJob,
   releaseCheckClaim,
   releaseCheckClaimsOf,
   renewCheckClaim,
@@ -31,7 +32,14 @@ import {
   type Counter,
   type Logger,
 } from '../platform/index.js';
-import { cacheDirOf, configDigest, parseInput, ResourceTypeRegistry, type ResourceType } from '../resources/index.js';
+import {
+  cacheDirOf,
+  configDigest,
+  parseInput,
+  ResourceTypeRegistry,
+  serverDoor,
+  type ResourceType,
+} from '../resources/index.js';
 import { checkIntervalMs, checkTimeoutMs, nextCheckDelayMs } from './check-timing.js';
 import { CHECK_BOUNDS, runBounded } from './run-bounded.js';
 import { shareCheck, type CheckResult } from './share-check.js';
@@ -222,7 +230,11 @@ export class Checker implements OnApplicationBootstrap {
 
   private async claim(target: CheckTarget, digest: string, unlessSinceMs?: number): Promise<CheckClaim | undefined> {
     const claim = `${this.settings.instanceId}:${this.settings.epoch}:${process.pid}:${++this.claims}`;
-    return this.db.tx((tx) => claimCheck(tx, target.resourceId, digest, claim, LEASE_MS, unlessSinceMs));
+    return this.db.tx(async (tx) => {
+      const claimed = await claimCheck(tx, target.resourceId, digest, claim, LEASE_MS, unlessSinceMs);
+      if (claimed && target.isWatchingJob) await forgetWatchedJob(tx, target.resourceId, claimed.historyId);
+      return claimed;
+    });
   }
 
   private async checkClaimed(
@@ -250,18 +262,20 @@ export class Checker implements OnApplicationBootstrap {
   }
 
   private async run(
-    { config }: CheckTarget,
+    target: CheckTarget,
     { type, source }: Evaluated,
     version: Version | undefined,
     context: Pick<CheckOptions, 'signal' | 'log'>,
   ): Promise<readonly Version[]> {
+    const { config } = target;
     const cacheDir = cacheDirOf(this.settings.dataDir, type.name, source);
     await mkdir(cacheDir, { recursive: true });
     const parsed = parseInput(type.schema.source, source, `source of resource "${config.name}"`);
     const bounds = { ...CHECK_BOUNDS, timeoutMs: checkTimeoutMs(config, this.settings.checkTimeoutMs) };
     const now = (): Date => this.clock.now();
     const request = { source: parsed, ...(version === undefined ? {} : { version }) };
-    return runBounded((bounded) => type.check({ ...bounded, cacheDir, now }, request), bounds, context);
+    const own = { cacheDir, now, server: serverDoor(this.db, this.settings, target) };
+    return runBounded((bounded) => type.check({ ...bounded, ...own }, request), bounds, context);
   }
 
   private async end(ended: CheckResult, share: boolean): Promise<void> {

@@ -17,6 +17,7 @@ export * from './repositories/builds.js';
 export * from './unavailable.js';
 export * from './repositories/check-state.js';
 export * from './repositories/shared-checks.js';
+export * from './repositories/watched-jobs.js';
 export * from './repositories/job-snapshots.js';
 export * from './repositories/jobs.js';
 export * from './repositories/reaped-logs.js';

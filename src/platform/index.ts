@@ -2,6 +2,7 @@ export * from './clock.js';
 export * from './data-folder.js';
 export * from './errors.js';
 export * from './folder-lock.js';
+export * from './local-paths.js';
 export * from './logger.js';
 export * from './loop-runner.js';
 export * from './metrics.js';

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { didYouMean, parseDurationMs } from '../model/index.js';
 import { UserError } from './errors.js';
+import type { LocalPaths } from './local-paths.js';
 
 /** A pipeline source asked for at the start: `--source name=uri[#branch[:glob]]`. */
 export interface SourceSetting {
@@ -41,6 +42,8 @@ export class Settings {
   readonly keepFailedArtifactsMs: number = 24 * 3_600_000;
   /** Which runtime runs steps: `host`, `docker`, or `auto` for Docker if it answers and else the host. */
   readonly runtime: string = 'host';
+  /** Folders of this machine that pipelines may name as git repositories, beside the example and those of `sources`. */
+  readonly gitLocalPaths: LocalPaths = [];
   /** Make the example on the first start of a data folder. */
   readonly hasExample: boolean = true;
   readonly sources: readonly SourceSetting[] = [];
@@ -214,6 +217,14 @@ const DEFINITIONS: readonly Definition[] = [
     parse: sourceSetting,
   },
   {
+    name: 'git-local-paths',
+    field: 'gitLocalPaths',
+    value: 'folders',
+    help: 'folders of this machine, with commas between, that pipelines may use as git repositories; allow or deny for all',
+    expects: 'allow, deny, or absolute folders with commas between',
+    parse: localPaths,
+  },
+  {
     name: 'runtime',
     field: 'runtime',
     value: 'kind',
@@ -373,6 +384,12 @@ function url(...protocols: readonly string[]): Parser {
 function negatedSwitch(given: string): boolean | undefined {
   if (['true', '1', 'yes'].includes(given)) return false;
   return ['false', '0', 'no'].includes(given) ? true : undefined;
+}
+
+function localPaths(given: string): LocalPaths | undefined {
+  if (given === 'allow' || given === 'deny') return given;
+  const folders = given.split(',').map((folder) => folder.trim());
+  return folders.every((folder) => path.isAbsolute(folder)) ? folders : undefined;
 }
 
 function sourceSetting(given: string): SourceSetting | undefined {

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import type { MetadataField, Version } from '../model/index.js';
+import type { FinalStatus, MetadataField, Version } from '../model/index.js';
 
-export type { MetadataField, Version } from '../model/index.js';
+export type { FinalStatus, MetadataField, Version } from '../model/index.js';
 export { parseDurationMs } from '../model/index.js';
 
 /**
@@ -16,6 +16,8 @@ export { parseDurationMs } from '../model/index.js';
  */
 export interface ResourceType<Source = unknown, GetParams = unknown, PutParams = unknown> {
   readonly name: string;
+  /** Concourse has no type of this name. */
+  readonly isExtension?: boolean;
   readonly schema: {
     readonly source: z.ZodType<Source>;
     readonly getParams: z.ZodType<GetParams>;
@@ -51,6 +53,64 @@ export interface CheckContext {
   /** Appends to the live log. */
   log(text: string): void;
   now(): Date;
+  /** Absent in a container. */
+  readonly server?: ServerDoor;
+}
+
+/**
+ * What a type that runs inside the server may ask the server, in the name of the team that owns the resource. Types in
+ * containers have no such door. It grows only by what a type cannot find out by itself.
+ */
+export interface ServerDoor {
+  /** Why pipelines may not use the folder of this machine as a repository, with the way out; undefined when they may. */
+  refusalOfFolder(path: string): Promise<string | undefined>;
+  /** True when they may use every folder. */
+  readonly opensEveryFolder: boolean;
+  /**
+   * Ended builds of a job in the job's order, beginning with `from` if that is one of them, else only the newest. A check that
+   * asks is repeated as soon as a build of the job ends.
+   * @throws ResourceFailure when there is no such job that the team may see.
+   */
+  endedBuilds(job: JobAddress, statuses: readonly FinalStatus[], from?: Version): Promise<readonly EndedBuild[]>;
+  /** @throws ResourceFailure when there is no such job that the team may see, or it has no such ended build. */
+  buildFacts(job: JobAddress, build: Version): Promise<BuildFacts>;
+}
+
+/** A job of a pipeline of this server. */
+export interface JobAddress {
+  /** Default: the asking team. Another team's pipeline must be exposed. */
+  readonly team?: string;
+  readonly pipeline: string;
+  readonly instanceVars?: Readonly<Record<string, unknown>>;
+  readonly job: string;
+}
+
+export interface EndedBuild {
+  readonly id: number;
+  readonly name: string;
+  readonly status: FinalStatus;
+}
+
+/** What is known about an ended build; inputs and outputs in the order of its steps. */
+export interface BuildFacts extends EndedBuild {
+  readonly team: string;
+  readonly pipeline: string;
+  readonly instanceVars?: Readonly<Record<string, unknown>>;
+  readonly job: string;
+  readonly createdBy?: string;
+  readonly startedAt?: Date;
+  readonly endedAt: Date;
+  readonly url: string;
+  readonly inputs: readonly BuildVersion[];
+  readonly outputs: readonly BuildVersion[];
+}
+
+/** A version that a build has got or made. */
+export interface BuildVersion {
+  readonly name: string;
+  readonly resource: string;
+  readonly type: string;
+  readonly version: Version;
 }
 
 export interface StepContext extends CheckContext {

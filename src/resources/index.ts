@@ -5,3 +5,4 @@ export * from './resource-view.js';
 export * from './resources.module.js';
 export * from './resources.service.js';
 export * from './resource-config.js';
+export * from './server-door.js';

@@ -3,6 +3,7 @@ import { git } from '../../resource-types/git/index.js';
 import { githubRelease } from '../../resource-types/github-release/index.js';
 import { http } from '../../resource-types/http/index.js';
 import { mock } from '../../resource-types/mock/index.js';
+import { pipeline } from '../../resource-types/pipeline/index.js';
 import { registryImage } from '../../resource-types/registry-image/index.js';
 import { pool } from '../../resource-types/pool/index.js';
 import { s3 } from '../../resource-types/s3/index.js';
@@ -16,7 +17,7 @@ import type { ResourceType } from './contract.js';
 @Injectable()
 export class ResourceTypeRegistry {
   private readonly types: ReadonlyMap<string, ResourceType> = new Map(
-    [git, githubRelease, http, mock, pool, registryImage, s3, semver, time].map((type) => [
+    [git, githubRelease, http, mock, pipeline, pool, registryImage, s3, semver, time].map((type) => [
       type.name,
       type as ResourceType,
     ]),

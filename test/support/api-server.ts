@@ -37,6 +37,7 @@ export class ApiServer {
       dataDir,
       instanceId: 'test',
       epoch: 1,
+      gitLocalPaths: 'allow',
       externalUrl: 'https://ci.example/weir',
       ...settings,
     });

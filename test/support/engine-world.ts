@@ -91,6 +91,7 @@ export class EngineWorld {
     const settings = new Settings({
       dataDir: this.folder,
       instanceId: options.instance ?? 'one',
+      gitLocalPaths: 'allow',
       epoch,
       stepGraceMs: this.stepGraceMs,
     });

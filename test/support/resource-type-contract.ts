@@ -3,7 +3,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { ResourceType, StepContext, Version } from '../../src/resources/contract.js';
+import {
+  ResourceFailure,
+  type ResourceType,
+  type ServerDoor,
+  type StepContext,
+  type Version,
+} from '../../src/resources/contract.js';
 import { parseInput } from '../../src/resources/parse-input.js';
 import { eventually, processesWith } from './processes.js';
 
@@ -24,7 +30,7 @@ export interface ContractSubject {
 /** A context as the server gives it, with a log that can be read. */
 export function stepContext(
   cacheDir: string,
-  more: { signal?: AbortSignal; now?: () => Date; env?: Record<string, string> } = {},
+  more: { signal?: AbortSignal; now?: () => Date; env?: Record<string, string>; server?: ServerDoor } = {},
 ): StepContext & { text(): string } {
   const log: string[] = [];
   return {
@@ -33,9 +39,18 @@ export function stepContext(
     env: more.env ?? {},
     log: (text) => void log.push(text),
     now: more.now ?? (() => new Date()),
+    server: more.server ?? openDoor,
     text: () => log.join(''),
   };
 }
+
+/** The door of a server that opens every folder and has no pipelines. */
+export const openDoor: ServerDoor = {
+  opensEveryFolder: true,
+  refusalOfFolder: () => Promise.resolve(undefined),
+  endedBuilds: () => Promise.reject(new ResourceFailure('there are no pipelines')),
+  buildFacts: () => Promise.reject(new ResourceFailure('there are no pipelines')),
+};
 
 /** SHA-256 of every file by path, for comparing folders; whatever `.git` folders hold for themselves is left out. */
 export function filesOf(dir: string): Record<string, string> {

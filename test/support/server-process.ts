@@ -46,7 +46,12 @@ export class ServerProcess {
       String(this.port),
       ...(this.options.args ?? []),
     ];
-    const env = { PATH: process.env.PATH, HOME: path.dirname(this.options.dataDir), ...this.options.env };
+    const env = {
+      PATH: process.env.PATH,
+      HOME: path.dirname(this.options.dataDir),
+      WEIR_GIT_LOCAL_PATHS: 'allow',
+      ...this.options.env,
+    };
     const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => (this.output += text));

@@ -1,10 +1,12 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryGeneratedColumn, Unique, type Relation } from 'typeorm';
 import { History } from './history.entity.js';
+import { Job } from './job.entity.js';
 import { Pipeline } from './pipeline.entity.js';
 
 /** Something outside that has versions. Inactive when the present config does not name it any more. */
 @Unique('resource_names_are_unique_in_a_pipeline', ['pipelineId', 'name'])
 @Index('resources_by_history', ['historyId'])
+@Index('resources_by_watched_job', ['watchedJobId'], { where: 'watched_job_id is not null' })
 @Entity('resources')
 export class Resource {
   @PrimaryGeneratedColumn('identity', {
@@ -51,4 +53,15 @@ export class Resource {
 
   @Column({ name: 'pause_reason', type: 'text', nullable: true })
   pauseReason: string | null;
+
+  /** The job whose builds are its versions, and the latest completed one when that was last asked for. */
+  @Column({ name: 'watched_job_id', type: 'bigint', nullable: true })
+  watchedJobId: number | null;
+
+  @ManyToOne(() => Job, { onDelete: 'SET NULL' })
+  @JoinColumn({ name: 'watched_job_id', foreignKeyConstraintName: 'resources_watched_job_id_fkey' })
+  watchedJob: Relation<Job | null>;
+
+  @Column({ name: 'watched_build_id', type: 'bigint', nullable: true })
+  watchedBuildId: number | null;
 }

@@ -12,6 +12,7 @@ import type { Queryable, Tx } from '../db.js';
 import { notify } from '../notify.js';
 import { appendEvents } from './build-events.js';
 import { scheduleRequests } from './schedule-requests.js';
+import { notifyWatchers } from './watched-jobs.js';
 
 /** Inserts a pending build of the job under its next number. The job's row lock keeps numbers in order of ids. */
 export async function createManualBuild(tx: Tx, jobId: JobId, createdBy: string | undefined): Promise<BuildId> {
@@ -152,6 +153,7 @@ export async function finishBuild(tx: Tx, buildId: BuildId, status: FinalStatus)
   await refreshJobPointers(tx, job.id);
   await scheduleRequests.downstreamOf(tx, job.id);
   await scheduleRequests.slotFreedBy(tx, buildId);
+  await notifyWatchers(tx, job.id);
   return true;
 }
 

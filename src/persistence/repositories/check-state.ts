@@ -29,6 +29,8 @@ export interface CheckTarget {
   /** When the last check began, if it succeeded, and the database's time. */
   readonly checkedSinceMs: number | null;
   readonly nowMs: number;
+  /** Its versions are the builds of a job, as its last check has found. */
+  readonly isWatchingJob: boolean;
 }
 
 const millis = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`;
@@ -38,14 +40,14 @@ const TARGET = `
     (select v.config->'resource_types' from pipeline_revisions v where v.pipeline_id = p.id and v.version = p.config_version) as "resourceTypes",
     pin.version as pin, r.paused or p.paused or p.archived as "isStopped", h.config_digest as "configDigest",
     case when h.check_succeeded and h.check_ended_at >= h.check_started_at then ${millis('h.check_started_at')} end as "checkedSinceMs",
-    ${millis('clock_timestamp()')} as "nowMs"
+    ${millis('clock_timestamp()')} as "nowMs", r.watched_job_id is not null as "isWatchingJob"
   from resources r join pipelines p on p.id = r.pipeline_id join teams t on t.id = p.team_id
   left join histories h on h.id = r.history_id
   left join pins pin on pin.resource_id = r.id
   where r.active`;
 
 /**
- * Resources to check now, the longest due first, at most `limit` (scheduler-semantics §3.1): asked for; or due, not
+ * Resources to check now, the longest due first, at most `limit` (scheduler-semantics §3.1): asked for; the job that it watches has another latest build; or due, not
  * \`never\`, and needed: an input triggers on it, it was never checked or failed the last time, its history is empty, or a
  * pinned version is not in it.
  */
@@ -54,7 +56,8 @@ export async function dueChecks(db: Queryable, limit: number): Promise<CheckTarg
     `${TARGET} and not r.paused and not p.paused and not p.archived
        and not exists (select from histories o where o.config_digest = h.config_digest and o.check_claimed_until > now())
        and (
-         coalesce(h.check_requested_at > coalesce(h.check_ended_at, '-infinity'), false)
+         exists (select from jobs w where w.id = r.watched_job_id and w.latest_completed_build_id is distinct from r.watched_build_id)
+         or coalesce(h.check_requested_at > coalesce(h.check_ended_at, '-infinity'), false)
          or (
            coalesce(r.config->>'check_every', '') <> 'never'
            and (h.id is null or h.next_check_at <= now() or h.check_every is distinct from r.config->>'check_every')

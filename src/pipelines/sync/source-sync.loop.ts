@@ -46,7 +46,7 @@ export class SourceSyncLoop implements Loop, OnApplicationBootstrap, OnModuleDes
     @Inject(Db) private readonly db: Db,
     @Inject(NotificationListener) private readonly listener: NotificationListener,
     @Inject(PipelinesService) private readonly pipelines: PipelinesService,
-    @Inject(Settings) settings: Settings,
+    @Inject(Settings) private readonly settings: Settings,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(LOGGER) private readonly log: Logger,
   ) {
@@ -93,7 +93,7 @@ export class SourceSyncLoop implements Loop, OnApplicationBootstrap, OnModuleDes
     this.stopping.signal.addEventListener('abort', onStop);
     const renewal = setInterval(() => void this.renew(source, stop), RENEW_MS);
     try {
-      const tools = { db: this.db, pipelines: this.pipelines, clock: this.clock, dir: this.dir };
+      const tools = { db: this.db, pipelines: this.pipelines, clock: this.clock, dir: this.dir, settings: this.settings };
       const result = await syncSource(tools, source, stop.signal);
       if (result !== 'unchanged') log.info({ result }, 'source synced');
     } catch (error) {

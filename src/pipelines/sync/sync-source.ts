@@ -8,7 +8,7 @@ import {
   type SourceClaim,
   type Tx,
 } from '../../persistence/index.js';
-import { UserError, type Clock } from '../../platform/index.js';
+import { folderOfUri, localPathRefusal, UserError, type Clock, type Settings } from '../../platform/index.js';
 import type { Problem } from '../config/index.js';
 import type { PipelinesService } from '../pipelines.service.js';
 import { GitError, withGit, type Git } from './git-session.js';
@@ -22,6 +22,7 @@ export interface SyncTools {
   readonly clock: Clock;
   /** The folder of all clones. */
   readonly dir: string;
+  readonly settings: Settings;
 }
 
 /** What a sync came to, for the log. */
@@ -50,8 +51,11 @@ export async function syncSource(tools: SyncTools, source: SourceClaim, signal: 
 
 type Found = ({ readonly kind: 'files' } & CommitFiles) | { readonly kind: 'known'; readonly commit: string };
 
-async function readSource({ dir }: SyncTools, source: SourceClaim, signal: AbortSignal): Promise<Found> {
+async function readSource({ dir, settings }: SyncTools, source: SourceClaim, signal: AbortSignal): Promise<Found> {
   const { uri, pathGlob } = source;
+  const folder = folderOfUri(uri);
+  const refusal = folder === undefined ? undefined : await localPathRefusal(settings, folder);
+  if (refusal !== undefined) throw new GitError(refusal);
   const credentials = source.credentials as SourceCredentials;
   return withGit({ credentials, uri, dir, knownHosts: join(dir, 'known_hosts'), signal }, async (git: Git) => {
     const commit = await askForCommit(git, dir, source);
