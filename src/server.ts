@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createHttpAdapter } from './api/index.js';
 import { AppModule } from './app.module.js';
-import { AuthService } from './auth/index.js';
+import { AccountsService, AuthService } from './auth/index.js';
 import { createExample } from './example.js';
 import { startEmbeddedPostgres } from './persistence/embedded/index.js';
 import { Db, migrateDatabase, NotificationListener } from './persistence/index.js';
@@ -90,6 +90,7 @@ async function open(wanted: Settings, log: Logger, opened: Opened, say: (progres
     bodyParser: false, // the adapter brings its own
   });
   opened.add(() => app.close());
+  await app.get(AccountsService).applySettings();
   const port = await listen(app, settings);
   await ensureSources(app.get(SourcesService), settings.sources);
   const exampleDir = settings.hasExample ? await createExample(app, folder.dir) : undefined;

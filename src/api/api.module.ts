@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common';
-import { APP_FILTER } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { AuthModule } from '../auth/index.js';
 import { BuildsModule } from '../builds/index.js';
 import { CheckingModule } from '../checking/index.js';
@@ -12,6 +12,7 @@ import { BuildsController } from './controllers/builds.controller.js';
 import { ConfigsController } from './controllers/configs.controller.js';
 import { InfoController } from './controllers/info.controller.js';
 import { JobsController } from './controllers/jobs.controller.js';
+import { LoginController } from './controllers/login.controller.js';
 import { MetricsController } from './controllers/metrics.controller.js';
 import { PipelinesController } from './controllers/pipelines.controller.js';
 import { ResourcesController } from './controllers/resources.controller.js';
@@ -19,12 +20,16 @@ import { RootController } from './controllers/root.controller.js';
 import { SchemaController } from './controllers/schema.controller.js';
 import { SkyController } from './controllers/sky.controller.js';
 import { SourcesController } from './controllers/sources.controller.js';
+import { TeamsController } from './controllers/teams.controller.js';
+import { TokensController } from './controllers/tokens.controller.js';
 import { UsersController } from './controllers/users.controller.js';
 import { VersionsController } from './controllers/versions.controller.js';
 import { HealthService } from './health.service.js';
+import { AuditInterceptor } from './http/audit.interceptor.js';
 import { ConnectionDrain } from './http/connection-drain.js';
 import { ErrorFilter } from './http/error.filter.js';
 import { EventStreams } from './http/event-streams.js';
+import { GateGuard } from './http/gate.guard.js';
 
 /** HTTP to services and back. Serve it with the adapter of {@link createHttpAdapter}. */
 @Module({
@@ -34,7 +39,10 @@ import { EventStreams } from './http/event-streams.js';
     InfoController,
     MetricsController,
     SkyController,
+    LoginController,
     UsersController,
+    TeamsController,
+    TokensController,
     PipelinesController,
     ConfigsController,
     JobsController,
@@ -45,6 +53,13 @@ import { EventStreams } from './http/event-streams.js';
     SchemaController,
     ApiNotFoundController,
   ],
-  providers: [ConnectionDrain, EventStreams, HealthService, { provide: APP_FILTER, useClass: ErrorFilter }],
+  providers: [
+    ConnectionDrain,
+    EventStreams,
+    HealthService,
+    { provide: APP_FILTER, useClass: ErrorFilter },
+    { provide: APP_GUARD, useClass: GateGuard },
+    { provide: APP_INTERCEPTOR, useClass: AuditInterceptor },
+  ],
 })
 export class ApiModule {}

@@ -1,12 +1,35 @@
 import { Module } from '@nestjs/common';
-import { APP_GUARD } from '@nestjs/core';
-import { AuthGuard } from './auth.guard.js';
+import { Settings } from '../platform/index.js';
+import { AccountsService } from './accounts.service.js';
 import { AuthService } from './auth.service.js';
+import { BrowserLogins } from './browser-logins.js';
+import { CONNECTORS, LocalConnector, type Connector } from './connector.js';
+import { Gatekeeper } from './gatekeeper.js';
+import { PasswordQueue } from './password-queue.js';
+import { RolePolicy } from './role-policy.js';
 import { TeamsService } from './teams.service.js';
+import { TokensService } from './tokens.service.js';
 
-/** Importing it closes every route of the application that is not marked open. */
+const services = [AccountsService, AuthService, BrowserLogins, Gatekeeper, TeamsService, TokensService];
+
+/** Who is asking, and what they may. */
 @Module({
-  providers: [AuthService, TeamsService, { provide: APP_GUARD, useClass: AuthGuard }],
-  exports: [AuthService, TeamsService],
+  providers: [
+    ...services,
+    PasswordQueue,
+    LocalConnector,
+    {
+      provide: CONNECTORS,
+      useFactory: (local: LocalConnector): readonly Connector[] => [local],
+      inject: [LocalConnector],
+    },
+    {
+      provide: RolePolicy,
+      useFactory: ({ roleFile }: Settings): RolePolicy =>
+        roleFile === '' ? RolePolicy.standard : RolePolicy.ofFile(roleFile),
+      inject: [Settings],
+    },
+  ],
+  exports: [...services, CONNECTORS],
 })
 export class AuthModule {}

@@ -1,52 +1,56 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import type { UserId } from '../model/index.js';
 import {
   Db,
   deleteToken,
-  findTokenUser,
-  findUser,
+  findToken,
   forgetLoginAttempts,
   hasUsers,
   insertFirstUser,
+  listTeams,
+  recordAudit,
+  recordLogin,
   saveToken,
   takeLoginAttempt,
+  touchToken,
+  type TokenRow,
 } from '../persistence/index.js';
-import { CLOCK, UserError, type Clock } from '../platform/index.js';
-import { hashPassword, matchesPassword, randomPassword } from './password.js';
+import { CLOCK, type Clock } from '../platform/index.js';
+import { Access, type Identity } from './access.js';
+import { CONNECTORS, type Connector } from './connector.js';
+import { hashPassword, randomPassword } from './password.js';
+import { LoginRefused, TooManyLogins } from './refusals.js';
+import { RolePolicy } from './role-policy.js';
 import { newToken, tokenDigest } from './token.js';
 
 const TOKEN_LIFETIME_MS = 24 * 3_600_000;
 const FIRST_USER = 'admin';
-/** Checked when the name is unknown, so that the answer takes as long as for a known one. */
-const NOBODYS_HASH = ['scrypt', 2 ** 15, 8, 3, 'AA==', Buffer.alloc(32).toString('base64')].join('$');
-/** Hashing takes a core for 150 ms; a flood of logins must not starve everything else. */
-const LONGEST_QUEUE = 20;
-
-/** A person with an account. In this edition each is owner of team main and administrator. */
-export interface User {
-  readonly id: UserId;
-  readonly name: string;
-}
+/** The last use of a token is noted at most this often. */
+const NOTE_USE_EVERY_MS = 60_000;
 
 export interface IssuedToken {
   readonly token: string;
   readonly expiresInSeconds: number;
 }
 
-/** Accounts and bearer tokens. */
+/** Where a request comes from, for the record. */
+export interface Origin {
+  readonly remoteAddress?: string | undefined;
+  readonly requestId?: string | undefined;
+}
+
+/** Logging in and out, and who somebody is by their token. */
 @Injectable()
 export class AuthService {
-  private hashing: Promise<unknown> = Promise.resolve();
-  private queued = 0;
-
   constructor(
     @Inject(Db) private readonly db: Db,
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(CONNECTORS) private readonly connectors: readonly Connector[],
+    @Inject(RolePolicy) private readonly policy: RolePolicy,
   ) {}
 
   /**
-   * Makes user `admin` with a random password while there is no user at all.
+   * Makes user `admin` with a random password while there is no local user at all.
    * @returns the login, which cannot be shown again, or undefined when there are users.
    */
   async createFirstUser(): Promise<{ readonly name: string; readonly password: string } | undefined> {
@@ -58,29 +62,49 @@ export class AuthService {
   }
 
   /**
-   * A new token, good for 24 hours, for a right name and password.
+   * A new token, good for 24 hours, for a name and password that are right at one of the connectors.
    * @throws {@link LoginRefused} when they are wrong, {@link TooManyLogins} while guessing is slowed down.
    */
-  async login(name: string, password: string): Promise<IssuedToken> {
+  async login(name: string, password: string, origin: Origin = {}): Promise<IssuedToken> {
     const key = attemptKey(name);
     const waitSeconds = await this.db.tx((tx) => takeLoginAttempt(tx, key, this.clock.now()));
     if (waitSeconds > 0) throw new TooManyLogins(waitSeconds);
-    const user = await findUser(this.db, name);
-    const isRight = await this.oneAtATime(() => matchesPassword(password, user?.password_hash ?? NOBODYS_HASH));
-    if (!user || !isRight) throw new LoginRefused();
+    const identity = await this.identify(name, password);
+    if (!identity) throw new LoginRefused();
+    return this.issue(identity, origin, key);
+  }
+
+  /** A new token, good for 24 hours, for somebody whom a connector knows. */
+  async issue(identity: Identity, origin: Origin = {}, attempts?: string): Promise<IssuedToken> {
     const now = this.clock.now();
     const expiresAt = new Date(now.getTime() + TOKEN_LIFETIME_MS);
     const token = newToken(expiresAt);
     await this.db.tx(async (tx) => {
-      await forgetLoginAttempts(tx, key);
-      await saveToken(tx, user.id, tokenDigest(token), now, expiresAt);
+      if (attempts !== undefined) await forgetLoginAttempts(tx, attempts);
+      const userId = await recordLogin(tx, identity, now);
+      const tokenId = await saveToken(tx, userId, tokenDigest(token), now, expiresAt);
+      const { name, connector } = identity;
+      await recordAudit(
+        tx,
+        { ...origin, action: 'LogIn', userName: name, connector, tokenId, tokenKind: 'login' },
+        now,
+      );
     });
     return { token, expiresInSeconds: TOKEN_LIFETIME_MS / 1000 };
   }
 
-  /** Whose token this is; undefined when unknown, expired or logged out. */
-  async tokenUser(token: string): Promise<User | undefined> {
-    return findTokenUser(this.db, tokenDigest(token), this.clock.now());
+  /** Whoever has this token, with what they may do now; undefined when it is unknown, expired or logged out. */
+  async access(token: string): Promise<Access | undefined> {
+    const now = this.clock.now();
+    const row = await findToken(this.db, tokenDigest(token), now);
+    if (!row) return undefined;
+    if (row.kind !== 'login') await this.noteUse(row, now);
+    return new Access(row, await listTeams(this.db), this.policy);
+  }
+
+  /** Whoever has no token. */
+  nobody(): Access {
+    return new Access(undefined, [], this.policy);
   }
 
   /** Ends the token at once. @returns false when it was none. */
@@ -88,35 +112,21 @@ export class AuthService {
     return this.db.tx((tx) => deleteToken(tx, tokenDigest(token)));
   }
 
-  private async oneAtATime<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.queued >= LONGEST_QUEUE) throw new TooManyLogins(1);
-    this.queued++;
-    const mine = this.hashing.then(work);
-    this.hashing = mine.catch(() => undefined);
-    return mine.finally(() => this.queued--);
+  private async identify(name: string, password: string): Promise<Identity | undefined> {
+    for (const connector of this.connectors) {
+      const identity = await connector.password?.check(name, password);
+      if (identity) return identity;
+    }
+    return undefined;
+  }
+
+  private async noteUse({ id, lastUsedAt }: TokenRow, now: Date): Promise<void> {
+    const noted = new Date(now.getTime() - NOTE_USE_EVERY_MS);
+    if (lastUsedAt === null || lastUsedAt < noted) await this.db.tx((tx) => touchToken(tx, id, now, noted));
   }
 }
 
 /** One of 65,536 keys per name: guessing with made-up names cannot fill the table, nor tell which names exist. */
 function attemptKey(name: string): string {
   return createHash('sha256').update(name.toLowerCase()).digest('hex').slice(0, 4);
-}
-
-export class LoginRefused extends UserError {
-  constructor() {
-    super('login-refused', 'wrong user name or password', 401);
-  }
-}
-
-export class TooManyLogins extends UserError {
-  constructor(readonly retryAfterSeconds: number) {
-    super('too-many-logins', `too many failed logins; try again in ${retryAfterSeconds} s`, 429, { retryAfterSeconds });
-  }
-}
-
-/** No token, or one that is unknown, expired or logged out. */
-export class NotAuthorized extends UserError {
-  constructor() {
-    super('not-authorized', 'not authorized', 401);
-  }
 }

@@ -1,11 +1,17 @@
+export * from './access.js';
+export * from './accounts.service.js';
 export * from './auth.module.js';
-export {
-  AuthService,
-  LoginRefused,
-  NotAuthorized,
-  TooManyLogins,
-  type IssuedToken,
-  type User,
-} from './auth.service.js';
-export { bearerToken, Caller, Open } from './auth.guard.js';
-export { TeamsService } from './teams.service.js';
+export * from './auth.service.js';
+export * from './browser-logins.js';
+export * from './connector.js';
+export * from './doer.js';
+export * from './gatekeeper.js';
+export { PasswordQueue } from './password-queue.js';
+export * from './redirect.js';
+export * from './refusals.js';
+export * from './role-matrix.js';
+export * from './role-policy.js';
+export * from './session.js';
+export * from './teams.service.js';
+export { bearerToken } from './token.js';
+export * from './tokens.service.js';

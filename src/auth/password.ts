@@ -11,6 +11,11 @@ export async function hashPassword(password: string): Promise<string> {
   return ['scrypt', COST.N, COST.r, COST.p, salt.toString('base64'), key.toString('base64')].join('$');
 }
 
+/** Is it the form that {@link hashPassword} makes? */
+export function isPasswordHash(text: string): boolean {
+  return /^scrypt\$\d+\$\d+\$\d+\$[A-Za-z0-9+/]+=*\$[A-Za-z0-9+/]+=*$/.test(text);
+}
+
 /** Takes the same time whether the password is right or wrong. @throws when `hash` was not made by {@link hashPassword}. */
 export async function matchesPassword(password: string, hash: string): Promise<boolean> {
   const [scheme, N, r, p, salt, key] = hash.split('$');

@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { hashPassword, matchesPassword, randomPassword } from './password.js';
-import { newToken, tokenDigest } from './token.js';
-import { bearerToken } from './auth.guard.js';
+import { bearerToken, newToken, tokenDigest } from './token.js';
 
 describe('a token', () => {
   it('is unpadded standard base64 of 20 random bytes and the expiry as little-endian unix seconds', () => {

@@ -17,3 +17,9 @@ export function newToken(expiresAt: Date): string {
 export function tokenDigest(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
+
+/** The value of `Bearer <value>`, scheme in any case; undefined for another scheme or form. */
+export function bearerToken(header: string | undefined): string | undefined {
+  const [scheme, value, ...rest] = (header ?? '').split(' ');
+  return scheme?.toLowerCase() === 'bearer' && value && rest.length === 0 ? value : undefined;
+}

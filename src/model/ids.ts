@@ -9,3 +9,4 @@ export type JobId = Id<'job'>;
 export type BuildId = Id<'build'>;
 export type SourceId = Id<'source'>;
 export type UserId = Id<'user'>;
+export type TokenId = Id<'token'>;

@@ -11,3 +11,4 @@ export * from './page.js';
 export * from './reasons.js';
 export * from './job.js';
 export * from './history-query.js';
+export * from './team.js';

@@ -7,7 +7,10 @@ export { buildsToCompact, compactEvents } from './repositories/build-event-chunk
 export * from './repositories/retention.js';
 export * from './repositories/schedule-requests.js';
 export * from './repositories/versions.js';
+export * from './repositories/access.js';
+export * from './repositories/audit.js';
 export * from './repositories/login-attempts.js';
+export * from './repositories/login-flows.js';
 export * from './repositories/teams.js';
 export * from './repositories/tokens.js';
 export * from './repositories/users.js';

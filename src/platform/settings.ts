@@ -12,6 +12,13 @@ export interface SourceSetting {
   readonly glob?: string;
 }
 
+/** A local user made at the start. */
+export interface LocalUserSetting {
+  readonly name: string;
+  /** Plain, or a hash of ours: `scrypt$…`. */
+  readonly password: string;
+}
+
 /** Everything an operator can set; see `npm start -- --help`. Provided to every room by the platform module. */
 export class Settings {
   /** Absolute. */
@@ -44,6 +51,11 @@ export class Settings {
   readonly runtime: string = 'host';
   /** Folders of this machine that pipelines may name as git repositories, beside the example and those of `sources`. */
   readonly gitLocalPaths: LocalPaths = [];
+  readonly localUsers: readonly LocalUserSetting[] = [];
+  /** Local users who own the main team, and by that are administrators. Empty: its owners stay as they are. */
+  readonly mainTeamUsers: readonly string[] = [];
+  /** File that says which role an action takes; empty: as documented. */
+  readonly roleFile: string = '';
   /** Make the example on the first start of a data folder. */
   readonly hasExample: boolean = true;
   readonly sources: readonly SourceSetting[] = [];
@@ -80,6 +92,8 @@ interface Definition {
 }
 
 const RUNTIMES = ['host', 'docker', 'auto'];
+/** Their values may hold passwords. */
+const SECRET_FIELDS: readonly (keyof Settings)[] = ['databaseUrl', 'sources', 'localUsers'];
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 const DEFINITIONS: readonly Definition[] = [
@@ -208,6 +222,29 @@ const DEFINITIONS: readonly Definition[] = [
     ...text('a folder', (given) => path.resolve(given)),
   },
   {
+    name: 'add-local-user',
+    field: 'localUsers',
+    value: 'name:password',
+    help: 'users, with commas between; better in WEIR_ADD_LOCAL_USER, as others see flags; password plain or scrypt$...',
+    expects: 'name:password, with commas between users (bcrypt hashes are not understood)',
+    parse: localUsers,
+  },
+  {
+    name: 'main-team-local-user',
+    field: 'mainTeamUsers',
+    value: 'names',
+    help: 'local users, with commas between, who own team main and administer the server',
+    expects: 'names with commas between',
+    parse: nameList,
+  },
+  {
+    name: 'role-file',
+    field: 'roleFile',
+    value: 'file',
+    help: 'YAML that gives actions to other roles: "viewer: [PauseJob]"',
+    ...text('a file', (given) => path.resolve(given)),
+  },
+  {
     name: 'source',
     field: 'sources',
     value: 'name=uri',
@@ -332,8 +369,7 @@ function assign(
   const parsed = texts.map((text) => {
     const value = definition.parse(text);
     // An address may hold a password: it is not repeated.
-    const shown =
-      definition.field === 'databaseUrl' || definition.field === 'sources' ? 'the value' : JSON.stringify(text);
+    const shown = SECRET_FIELDS.includes(definition.field) ? 'the value' : JSON.stringify(text);
     if (value === undefined) throw new SettingError(`${origin}: ${shown} is not ${definition.expects}`);
     return value;
   });
@@ -390,6 +426,20 @@ function localPaths(given: string): LocalPaths | undefined {
   if (given === 'allow' || given === 'deny') return given;
   const folders = given.split(',').map((folder) => folder.trim());
   return folders.every((folder) => path.isAbsolute(folder)) ? folders : undefined;
+}
+
+function localUsers(given: string): LocalUserSetting[] | undefined {
+  const users = given.split(',').map((user) => {
+    const [, name, password] = /^\s*([^:\s][^:]*?):(.+)$/s.exec(user) ?? [];
+    const isForeignHash = password !== undefined && /^\$2[abxy]?\$/.test(password);
+    return name === undefined || password === undefined || isForeignHash ? undefined : { name, password };
+  });
+  return users.every((user) => user !== undefined) ? users : undefined;
+}
+
+function nameList(given: string): string[] | undefined {
+  const names = given.split(',').map((name) => name.trim());
+  return names.every((name) => name !== '') ? names : undefined;
 }
 
 function sourceSetting(given: string): SourceSetting | undefined {

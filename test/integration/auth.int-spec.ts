@@ -1,10 +1,19 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { AuthService, LoginRefused, TooManyLogins } from '../../src/auth/index.js';
+import {
+  AuthService,
+  LocalConnector,
+  LoginRefused,
+  PasswordQueue,
+  RolePolicy,
+  TooManyLogins,
+} from '../../src/auth/index.js';
 import type { Clock } from '../../src/platform/index.js';
 import { createTestDb, type TestDb } from '../support/test-db.js';
 
 let t: TestDb;
 let auth: AuthService;
+const newService = (): AuthService =>
+  new AuthService(t.db, clock, [new LocalConnector(t.db, new PasswordQueue())], RolePolicy.standard);
 let now: Date;
 const clock: Clock = { now: () => now, random: () => 0.5 };
 const later = (seconds: number): void => {
@@ -18,14 +27,14 @@ afterAll(() => t.drop());
 beforeEach(async () => {
   now = new Date('2026-11-21T12:00:00Z');
   await t.db.query(`truncate users, tokens, login_attempts cascade`);
-  auth = new AuthService(t.db, clock);
+  auth = newService();
 });
 
 const firstUser = async (): Promise<{ name: string; password: string }> => (await auth.createFirstUser())!;
 
 describe('the first user', () => {
   it('is made once, also by servers that start at the same time', async () => {
-    const made = await Promise.all([1, 2, 3].map(() => new AuthService(t.db, clock).createFirstUser()));
+    const made = await Promise.all([1, 2, 3].map(() => newService().createFirstUser()));
     expect(made.filter(Boolean)).toHaveLength(1);
     expect(await auth.createFirstUser()).toBeUndefined();
   });
@@ -42,11 +51,11 @@ describe('logging in', () => {
     const { name, password } = await firstUser();
     const { token, expiresInSeconds } = await auth.login(name, password);
     expect(expiresInSeconds).toBe(86_400);
-    expect(await auth.tokenUser(token)).toMatchObject({ name });
+    expect(await auth.access(token)).toMatchObject({ name });
     later(86_399);
-    expect(await auth.tokenUser(token)).toMatchObject({ name });
+    expect(await auth.access(token)).toMatchObject({ name });
     later(1);
-    expect(await auth.tokenUser(token)).toBeUndefined();
+    expect(await auth.access(token)).toBeUndefined();
   });
 
   it('stores no token in a form that could be used', async () => {
@@ -90,7 +99,7 @@ describe('logging out', () => {
     const [one, two] = [await auth.login(name, password), await auth.login(name, password)];
     expect(await auth.logout(one.token)).toBe(true);
     expect(await auth.logout(one.token)).toBe(false);
-    expect(await auth.tokenUser(one.token)).toBeUndefined();
-    expect(await auth.tokenUser(two.token)).toMatchObject({ name });
+    expect(await auth.access(one.token)).toBeUndefined();
+    expect(await auth.access(two.token)).toMatchObject({ name });
   });
 });

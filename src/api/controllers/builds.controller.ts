@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { TeamsService } from '../../auth/index.js';
+import { TeamsService, type Access } from '../../auth/index.js';
 import { BuildsService } from '../../builds/index.js';
 import type { Build, BuildPreparation } from '../../model/index.js';
 import type { ByWhom, Pipeline } from '../../pipelines/index.js';
@@ -12,7 +12,7 @@ import { EventStreams } from '../http/event-streams.js';
 import { sendPage, ValidPage, type PageQuery } from '../http/pages.js';
 import { BuildPipe, ThePipeline } from '../http/params.js';
 import { Valid } from '../http/validate.js';
-import { Who } from '../http/who.js';
+import { Caller, Who } from '../http/who.js';
 import { toBuildResourcesView, toBuildView } from '../mappers/build.mapper.js';
 import { toBuildExplanationView } from '../mappers/explanation.mapper.js';
 
@@ -31,9 +31,13 @@ export class BuildsController {
   ) {}
 
   @Get('builds')
-  async listAll(@Query(ValidPage) query: PageQuery, @Res({ passthrough: true }) reply: FastifyReply): Promise<View[]> {
-    const teamIds = (await this.teams.list()).map(({ id }) => id);
-    return sendPage(reply, this.settings.externalUrl, await this.builds.listBuilds({ teamIds }, query), toBuildView);
+  async listAll(
+    @Query(ValidPage) query: PageQuery,
+    @Caller() access: Access,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<View[]> {
+    const visible = { teamIds: access.wholeTeamIds, orPublic: true };
+    return sendPage(reply, this.settings.externalUrl, await this.builds.listBuilds(visible, query), toBuildView);
   }
 
   @Get('teams/:team/builds')

@@ -1,11 +1,9 @@
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { Open } from '../../auth/index.js';
 import { Settings, VERSION } from '../../platform/index.js';
 import { HealthService, type Health } from '../health.service.js';
 
 /** What anyone may know of this server. */
-@Open()
 @Controller('api/v1')
 export class InfoController {
   constructor(

@@ -1,5 +1,6 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { Gatekeeper, type Access } from '../../auth/index.js';
 import { BuildsService } from '../../builds/index.js';
 import type { JobId } from '../../model/index.js';
 import { PipelinesService, type ByWhom, type JobRef, type Pipeline } from '../../pipelines/index.js';
@@ -7,7 +8,8 @@ import { ExplainService, JobsService } from '../../scheduling/index.js';
 import { Settings } from '../../platform/index.js';
 import { sendPage, ValidPage, type PageQuery } from '../http/pages.js';
 import { PipelinePath, TheJob, ThePipeline } from '../http/params.js';
-import { Who } from '../http/who.js';
+import { visibleOf } from '../http/visible.js';
+import { Caller, Who } from '../http/who.js';
 import { toBuildView } from '../mappers/build.mapper.js';
 import { toJobExplanationView } from '../mappers/explanation.mapper.js';
 import { toJobSummary, toJobView, toNextInputView } from '../mappers/job.mapper.js';
@@ -22,12 +24,14 @@ export class JobsController {
     @Inject(ExplainService) private readonly explanations: ExplainService,
     @Inject(BuildsService) private readonly builds: BuildsService,
     @Inject(PipelinesService) private readonly pipelines: PipelinesService,
+    @Inject(Gatekeeper) private readonly gatekeeper: Gatekeeper,
     @Inject(Settings) private readonly settings: Settings,
   ) {}
 
   @Get('jobs')
-  async listAll(): Promise<View[]> {
-    return (await this.jobs.listAll()).map(toJobSummary);
+  async listAll(@Caller() access: Access): Promise<View[]> {
+    const ids = await this.gatekeeper.visiblePipelineIds(access);
+    return visibleOf(await this.jobs.listAll(), ids, ({ pipelineId }) => pipelineId).map(toJobSummary);
   }
 
   @Get('teams/:team/pipelines/:pipeline/jobs')

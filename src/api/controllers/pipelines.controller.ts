@@ -1,10 +1,12 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Put } from '@nestjs/common';
 import { z } from 'zod';
-import { TeamsService } from '../../auth/index.js';
+import { Gatekeeper, TeamsService, type Access } from '../../auth/index.js';
+import type { JsonObject } from '../../model/index.js';
 import { PipelinesService, type ByWhom, type Pipeline, type PipelineRef } from '../../pipelines/index.js';
 import { PipelinePath, ThePipeline } from '../http/params.js';
 import { Valid } from '../http/validate.js';
-import { Who } from '../http/who.js';
+import { visibleOf } from '../http/visible.js';
+import { Caller, Who } from '../http/who.js';
 import { toPipelineView, toRevisionView } from '../mappers/pipeline.mapper.js';
 
 const renameRequest = z.object({ name: z.string().min(1, 'must not be empty') });
@@ -15,17 +17,18 @@ export class PipelinesController {
   constructor(
     @Inject(PipelinesService) private readonly pipelines: PipelinesService,
     @Inject(TeamsService) private readonly teams: TeamsService,
+    @Inject(Gatekeeper) private readonly gatekeeper: Gatekeeper,
   ) {}
 
   @Get('pipelines')
-  async listAll(): Promise<Record<string, unknown>[]> {
-    return (await this.pipelines.listPipelines()).map(toPipelineView);
+  async listAll(@Caller() access: Access): Promise<Record<string, unknown>[]> {
+    return this.visible(await this.pipelines.listPipelines(), access);
   }
 
   @Get('teams/:team/pipelines')
-  async list(@Param('team') team: string): Promise<Record<string, unknown>[]> {
-    const { name } = await this.teams.get(team);
-    return (await this.pipelines.listPipelines(name)).map(toPipelineView);
+  async list(@Param('team') team: string, @Caller() access: Access): Promise<Record<string, unknown>[]> {
+    const { name } = await this.teams.get(team, access);
+    return this.visible(await this.pipelines.listPipelines(name), access);
   }
 
   @Put('teams/:team/pipelines/ordering')
@@ -82,5 +85,10 @@ export class PipelinesController {
   @Get('teams/:team/pipelines/:pipeline/revisions')
   async revisions(@PipelinePath() ref: PipelineRef): Promise<Record<string, unknown>[]> {
     return (await this.pipelines.listRevisions(ref)).map(toRevisionView);
+  }
+
+  private async visible(pipelines: readonly Pipeline[], access: Access): Promise<Record<string, unknown>[]> {
+    const ids = await this.gatekeeper.visiblePipelineIds(access);
+    return visibleOf(pipelines, ids, ({ id }) => id).map(toPipelineView);
   }
 }

@@ -1,6 +1,6 @@
 import { Body, Controller, Get, Inject, Post, Put, Query } from '@nestjs/common';
 import { z } from 'zod';
-import { Open } from '../../auth/index.js';
+import { Gatekeeper, type Access } from '../../auth/index.js';
 import { BuildsService } from '../../builds/index.js';
 import { ChecksService } from '../../checking/index.js';
 import type { ResourceId } from '../../model/index.js';
@@ -8,7 +8,8 @@ import type { ByWhom, Pipeline } from '../../pipelines/index.js';
 import { ResourcesService, type ResourceView } from '../../resources/index.js';
 import { ThePipeline, TheResource, TheResourceDiscreetly } from '../http/params.js';
 import { Valid } from '../http/validate.js';
-import { Who } from '../http/who.js';
+import { visibleOf } from '../http/visible.js';
+import { Caller, Who } from '../http/who.js';
 import { toBuildView } from '../mappers/build.mapper.js';
 
 const RESOURCE = 'teams/:team/pipelines/:pipeline/resources/:resource';
@@ -24,11 +25,13 @@ export class ResourcesController {
     @Inject(ResourcesService) private readonly resources: ResourcesService,
     @Inject(ChecksService) private readonly checks: ChecksService,
     @Inject(BuildsService) private readonly builds: BuildsService,
+    @Inject(Gatekeeper) private readonly gatekeeper: Gatekeeper,
   ) {}
 
   @Get('resources')
-  listAll(): Promise<ResourceView[]> {
-    return this.resources.listAll();
+  async listAll(@Caller() access: Access): Promise<readonly ResourceView[]> {
+    const ids = await this.gatekeeper.visiblePipelineIds(access);
+    return visibleOf(await this.resources.listAll(), ids, (resource) => resource.pipeline_id);
   }
 
   @Get('teams/:team/pipelines/:pipeline/resources')
@@ -62,7 +65,6 @@ export class ResourcesController {
   }
 
   /** Open: the token of the resource's config is the proof. */
-  @Open()
   @Post(`${RESOURCE}/check/webhook`)
   async webhook(
     @TheResourceDiscreetly() id: ResourceId,

@@ -1,9 +1,8 @@
 import { Controller, Get, Header, Inject } from '@nestjs/common';
-import { Open } from '../../auth/index.js';
 import { Settings, VERSION } from '../../platform/index.js';
+import { escapeHtml } from '../http/html.js';
 
 /** For a person who opens the address in a browser. */
-@Open()
 @Controller()
 export class RootController {
   constructor(@Inject(Settings) private readonly settings: Settings) {}
@@ -32,8 +31,4 @@ It speaks Concourse's language, so <code>fly</code> works as well.</p>
 </html>
 `;
   }
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
 }

@@ -1,12 +1,11 @@
-import { Body, Controller, Get, Headers, HttpCode, Inject, Post, Res } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
+import { Body, Controller, Get, Headers, HttpCode, Inject, Post, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { AuthService, bearerToken, NotAuthorized, Open } from '../../auth/index.js';
-import { UserError } from '../../platform/index.js';
+import { AuthService, clearedCookies, isSameText, NotAuthorized, sessionToken, bearerToken } from '../../auth/index.js';
+import { Settings, UserError } from '../../platform/index.js';
 
 /** The public client that every `fly` says it is. */
 const CLIENT = { id: 'fly', secret: 'Zmx5' };
-const COOKIES = ['skymarshal_auth', 'skymarshal_csrf'];
 
 const tokenForm = z.object({
   grant_type: z.string().optional(),
@@ -27,14 +26,17 @@ interface OAuthError {
 }
 
 /** Logging in and out, the way `fly` does it: OAuth's password grant, and a cookie to end a token. */
-@Open()
 @Controller('sky')
 export class SkyController {
-  constructor(@Inject(AuthService) private readonly auth: AuthService) {}
+  constructor(
+    @Inject(AuthService) private readonly auth: AuthService,
+    @Inject(Settings) private readonly settings: Settings,
+  ) {}
 
   @Post('issuer/token')
   @HttpCode(200)
   async token(
+    @Req() { id: requestId, ip: remoteAddress }: FastifyRequest,
     @Headers('authorization') authorization: string | undefined,
     @Body() body: unknown,
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -49,7 +51,8 @@ export class SkyController {
     if (form.grant_type !== 'password')
       return refuse(400, 'unsupported_grant_type', 'only the password grant is supported');
     try {
-      const { token, expiresInSeconds } = await this.auth.login(form.username ?? '', form.password ?? '');
+      const { username = '', password = '' } = form;
+      const { token, expiresInSeconds } = await this.auth.login(username, password, { remoteAddress, requestId });
       return { access_token: token, token_type: 'bearer', expires_in: expiresInSeconds };
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
@@ -66,27 +69,16 @@ export class SkyController {
     @Headers('authorization') authorization: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<void> {
-    const token = bearerToken(cookie(cookies, 'skymarshal_auth')) ?? bearerToken(authorization);
+    reply.header('set-cookie', clearedCookies(this.settings.externalUrl.startsWith('https:')));
+    const token = sessionToken(cookies) ?? bearerToken(authorization);
     if (token === undefined || !(await this.auth.logout(token))) throw new NotAuthorized();
-    reply.header(
-      'set-cookie',
-      COOKIES.map((name) => `${name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax`),
-    );
   }
 }
 
 /** By HTTP Basic first, then by form fields, as OAuth clients try. */
 function isKnownClient(authorization: string | undefined, form: z.infer<typeof tokenForm>): boolean {
   const basic = /^basic (\S+)$/i.exec(authorization ?? '')?.[1];
-  if (basic !== undefined) return Buffer.from(basic, 'base64').toString() === `${CLIENT.id}:${CLIENT.secret}`;
-  return form.client_id === CLIENT.id && form.client_secret === CLIENT.secret;
-}
-
-/** One cookie's value. Go puts a value with a space in double quotes. */
-function cookie(header: string | undefined, name: string): string | undefined {
-  for (const pair of (header ?? '').split(/; */)) {
-    const equals = pair.indexOf('=');
-    if (pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).replace(/^"(.*)"$/, '$1');
-  }
-  return undefined;
+  const given =
+    basic === undefined ? `${form.client_id}:${form.client_secret}` : Buffer.from(basic, 'base64').toString();
+  return isSameText(given, `${CLIENT.id}:${CLIENT.secret}`);
 }

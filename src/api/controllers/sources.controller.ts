@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query } from '@nestjs/common';
 import { z } from 'zod';
-import { Open, TeamsService } from '../../auth/index.js';
+import { TeamsService } from '../../auth/index.js';
 import type { JsonObject } from '../../model/index.js';
 import { SourcesService } from '../../pipelines/index.js';
 import { Valid } from '../http/validate.js';
@@ -84,7 +84,6 @@ export class SourcesController {
   }
 
   /** Open: the source's own token is the proof. */
-  @Open()
   @Post(':source/webhook')
   @HttpCode(200)
   webhook(

@@ -1,40 +1,66 @@
-import { Controller, Get, Inject, Param } from '@nestjs/common';
-import { Caller, TeamsService, type User } from '../../auth/index.js';
+import { Controller, Get, Inject, Query, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { AccountsService, type Access } from '../../auth/index.js';
+import { CLOCK, type Clock } from '../../platform/index.js';
+import { seconds } from '../mappers/fields.js';
+import { Caller } from '../http/who.js';
 
-/** Who asks, and the teams. In this edition every user owns every team. */
+const ACTIVE_DAYS = 60;
+
+/** Who asks, and who was here. */
 @Controller('api/v1')
 export class UsersController {
-  constructor(@Inject(TeamsService) private readonly teams: TeamsService) {}
+  constructor(
+    @Inject(AccountsService) private readonly accounts: AccountsService,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
 
   @Get('user')
-  async user(@Caller() { id, name }: User): Promise<Record<string, unknown>> {
-    const teams = await this.teams.list();
+  user(@Caller() access: Access): Record<string, unknown> {
+    const { identity, name, isAdmin, roles } = access;
+    const connector = identity?.connector ?? 'robot';
+    const userId = connector === 'local' ? name : (identity?.subject ?? name);
     return {
-      sub: `local:${id}`,
+      sub: `${connector}:${identity?.subject ?? name}`,
       name,
-      user_id: name,
+      user_id: userId,
       user_name: name,
-      email: name,
-      is_admin: true,
+      email: identity?.email ?? '',
+      is_admin: isAdmin,
       is_system: false,
-      teams: Object.fromEntries(teams.map((team) => [team.name, ['owner']])),
-      connector: 'local',
+      teams: roles,
+      connector,
       display_user_id: name,
     };
   }
 
-  @Get('teams')
-  async list(): Promise<Record<string, unknown>[]> {
-    return (await this.teams.list()).map(toTeamView);
+  /** Users who logged in since the day, or within 60 days. */
+  @Get('users')
+  async users(
+    @Query('since') since: string | string[] | undefined,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<Record<string, unknown>[] | { readonly error: string }> {
+    const from = since === undefined || since === '' ? this.daysAgo(ACTIVE_DAYS) : dayOf(since);
+    if (!from) {
+      reply.status(400);
+      return { error: 'wrong date format (yyyy-mm-dd)' };
+    }
+    return (await this.accounts.listActiveUsers(from)).map(({ id, name, connector, subject, lastLoginAt }) => ({
+      id,
+      username: name,
+      connector,
+      last_login: seconds(lastLoginAt),
+      sub: `${connector}:${subject}`,
+    }));
   }
 
-  @Get('teams/:team')
-  async get(@Param('team') name: string): Promise<Record<string, unknown>> {
-    return toTeamView(await this.teams.get(name));
+  private daysAgo(days: number): Date {
+    return new Date(this.clock.now().getTime() - days * 86_400_000);
   }
 }
 
-function toTeamView({ id, name }: { readonly id: number; readonly name: string }): Record<string, unknown> {
-  // No users and no groups: everybody who can log in.
-  return { id, name, auth: { owner: { users: [], groups: [] } } };
+function dayOf(text: string | string[]): Date | undefined {
+  if (typeof text !== 'string' || !/^\d{4}-\d{2}-\d{2}$/.test(text)) return undefined;
+  const day = new Date(`${text}T00:00:00Z`);
+  return Number.isNaN(day.getTime()) || !day.toISOString().startsWith(text) ? undefined : day;
 }

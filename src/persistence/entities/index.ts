@@ -1,3 +1,4 @@
+import { AuditEntry } from './audit-entry.entity.js';
 import { Build } from './build.entity.js';
 import { BuildEvent } from './build-event.entity.js';
 import { BuildEventChunk } from './build-event-chunk.entity.js';
@@ -12,6 +13,7 @@ import { Job } from './job.entity.js';
 import { JobInput } from './job-input.entity.js';
 import { JobOutput } from './job-output.entity.js';
 import { JobSerialGroup } from './job-serial-group.entity.js';
+import { LoginFlow } from './login-flow.entity.js';
 import { LoginAttempt } from './login-attempt.entity.js';
 import { NextInput } from './next-input.entity.js';
 import { NextPipe } from './next-pipe.entity.js';
@@ -33,6 +35,8 @@ export const entities = [
   User,
   Token,
   LoginAttempt,
+  LoginFlow,
+  AuditEntry,
   PipelineSource,
   Pipeline,
   PipelineRevision,

@@ -19,7 +19,8 @@ export type BuildFilter =
   | { readonly jobId: JobId }
   | { readonly pipelineId: PipelineId }
   | { readonly resourceId: ResourceId }
-  | { readonly teamIds: readonly TeamId[] };
+  /** With `orPublic` those of public pipelines of any team as well. */
+  | { readonly teamIds: readonly TeamId[]; readonly orPublic?: boolean };
 
 /** With `byTime` the bounds are unix seconds instead of build ids. */
 export type BuildPageRequest = PageRequest & { readonly byTime?: boolean };
@@ -109,7 +110,8 @@ function scopeOf(filter: BuildFilter): [string, unknown] {
   if ('jobId' in filter) return [`b.job_id = $1`, filter.jobId];
   if ('pipelineId' in filter) return [`b.pipeline_id = $1 and b.resource_id is null`, filter.pipelineId];
   if ('resourceId' in filter) return [`b.resource_id = $1`, filter.resourceId];
-  return [`b.team_id = any($1) and b.resource_id is null`, filter.teamIds];
+  const orPublic = filter.orPublic ? `or b.pipeline_id in (select id from pipelines where public)` : '';
+  return [`(b.team_id = any($1) ${orPublic}) and b.resource_id is null`, filter.teamIds];
 }
 
 /** What the build was given and what it made so far. */

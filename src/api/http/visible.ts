@@ -1,0 +1,8 @@
+/** Those that belong to a pipeline which the caller may see; all when `ids` is undefined. */
+export function visibleOf<Item>(
+  items: readonly Item[],
+  ids: ReadonlySet<number> | undefined,
+  pipelineIdOf: (item: Item) => number,
+): readonly Item[] {
+  return ids ? items.filter((item) => ids.has(pipelineIdOf(item))) : items;
+}
