@@ -8,8 +8,10 @@ import { PipelinesModule } from '../pipelines/index.js';
 import { ResourcesModule } from '../resources/index.js';
 import { SchedulingModule } from '../scheduling/index.js';
 import { ApiNotFoundController } from './controllers/api-not-found.controller.js';
+import { ArtifactsController } from './controllers/artifacts.controller.js';
 import { BuildsController } from './controllers/builds.controller.js';
 import { ConfigsController } from './controllers/configs.controller.js';
+import { ContainersController } from './controllers/containers.controller.js';
 import { InfoController } from './controllers/info.controller.js';
 import { JobsController } from './controllers/jobs.controller.js';
 import { LoginController } from './controllers/login.controller.js';
@@ -30,6 +32,7 @@ import { ConnectionDrain } from './http/connection-drain.js';
 import { ErrorFilter } from './http/error.filter.js';
 import { EventStreams } from './http/event-streams.js';
 import { GateGuard } from './http/gate.guard.js';
+import { WebSockets } from './http/web-sockets.js';
 
 /** HTTP to services and back. Serve it with the adapter of {@link createHttpAdapter}. */
 @Module({
@@ -47,6 +50,8 @@ import { GateGuard } from './http/gate.guard.js';
     ConfigsController,
     JobsController,
     BuildsController,
+    ArtifactsController,
+    ContainersController,
     ResourcesController,
     VersionsController,
     SourcesController,
@@ -57,6 +62,7 @@ import { GateGuard } from './http/gate.guard.js';
     ConnectionDrain,
     EventStreams,
     HealthService,
+    WebSockets,
     { provide: APP_FILTER, useClass: ErrorFilter },
     { provide: APP_GUARD, useClass: GateGuard },
     { provide: APP_INTERCEPTOR, useClass: AuditInterceptor },

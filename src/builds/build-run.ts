@@ -1,6 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Build, BuildEvent, BuildId, EventOrigin, FinalStatus, PlanNode } from '../model/index.js';
-import { findBuild, findPlan, loadClaimedBuild, loadJournal, type Db, type LeaseHolder } from '../persistence/index.js';
+import {
+  buildsWithContainers,
+  findBuild,
+  findPlan,
+  knownRefs,
+  loadClaimedBuild,
+  loadJournal,
+  type Db,
+  type LeaseHolder,
+} from '../persistence/index.js';
 import { messageOf, type Clock, type Logger, type Settings } from '../platform/index.js';
 import type { PipelinesService } from '../pipelines/index.js';
 import type { ResourceTypeRegistry } from '../resources/index.js';
@@ -37,6 +46,8 @@ export interface Walk {
   readonly scope: Scope;
   /** Aborts when the step is to be interrupted, not when the server lets go of the build: see {@link BuildRun.letGo}. */
   readonly signal: AbortSignal;
+  /** Which try this is, of each retry around. */
+  readonly attempt?: readonly number[];
   /** What resources inside a hook learn as BUILD_STATUS. */
   readonly buildStatus?: 'succeeded' | 'failed' | 'errored' | 'aborted';
 }
@@ -85,7 +96,9 @@ export class BuildRun {
     const status = statusOf(outcome);
     await this.journal.finish(status);
     this.isFinished = true;
-    await this.removeTraces(status === 'succeeded' ? 'all' : 'processes');
+    // Of a build that did not succeed everything stays for a while, to look into and to resume: the tracker sweeps it.
+    if (status === 'succeeded') await this.removeTraces('all');
+    else await this.killRunning();
     return status;
   }
 
@@ -138,28 +151,38 @@ export class BuildRun {
 
   /** For a build that somebody else has ended: its processes are killed and everything it left is removed. */
   async killProcesses(): Promise<void> {
+    await this.killRunning();
+    await this.removeTraces('processes');
+  }
+
+  /** What did not stop when it was told to must not outlive the build. */
+  private async killRunning(): Promise<void> {
     for (const handle of this.processes) {
       await this.parts.runtime
         .signal(handle, 'KILL')
         .catch((error: unknown) => this.warn(error, 'killing a step failed'));
     }
-    await this.removeTraces('processes');
   }
 
   /**
-   * Folders of steps and, of a build that cannot be resumed, its own artifacts: the journal names them. What fails here is
-   * left to the sweep of the tracker, and so are artifacts that are kept for a while.
+   * Containers of steps, unless somebody is in one, and, of a build that cannot be resumed, its own artifacts unless they
+   * wait to be fetched: the journal names them. What fails here is left to the sweep of the tracker, and so is what is kept.
    */
   private async removeTraces(what: 'all' | 'processes'): Promise<void> {
-    const { runtime, artifacts } = this.parts;
+    const { db, runtime, artifacts } = this.parts;
     try {
-      for (const step of this.journal.allSteps()) {
-        if (step.handle !== undefined) await runtime.remove(step.handle);
-        if (what === 'processes') continue;
-        const own = artifactsOf(step.result).filter(({ id }) => buildOfHandle(id) === this.build.id);
-        for (const ref of own) await artifacts.remove(ref);
-      }
-      for (const handle of this.processes) await runtime.remove(handle);
+      const steps = this.journal.allSteps();
+      const handles = new Set([...steps.flatMap(({ handle }) => handle ?? []), ...this.processes]);
+      const isKept = handles.size > 0 && (await buildsWithContainers(db, [this.build.id], 0)).has(this.build.id);
+      if (!isKept) for (const handle of handles) await runtime.remove(handle);
+      if (what === 'processes') return;
+      const made = steps.flatMap(({ result }) => artifactsOf(result));
+      const own = made.filter(({ id }) => buildOfHandle(id) === this.build.id);
+      const awaited = await knownRefs(
+        db,
+        own.map(({ id }) => id),
+      );
+      for (const ref of own) if (!awaited.has(ref.id)) await artifacts.remove(ref);
     } catch (error) {
       this.warn(error, 'removing what a build left failed');
     }

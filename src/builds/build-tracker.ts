@@ -4,10 +4,13 @@ import {
   Db,
   NotificationListener,
   artifactsInUse,
+  buildsWithContainers,
   claimBuilds,
   endedBuilds,
+  forgetExpiredArtifacts,
   heldLeases,
   isDatabaseUnavailable,
+  knownRefs,
   releaseLeases,
   renewLeases,
   type LeaseHolder,
@@ -28,7 +31,7 @@ import { PipelinesService } from '../pipelines/index.js';
 import { ResourceTypeRegistry } from '../resources/index.js';
 import { ARTIFACTS, RUNTIME, type ArtifactStore, type Runtime } from '../runtime/index.js';
 import { BuildRun, type EngineParts } from './build-run.js';
-import { buildOfHandle } from './handle.js';
+import { buildOfHandle, isUpload } from './handle.js';
 import { RunSuspended } from './outcome.js';
 import { CHECK_RUNNER, CREDENTIALS, type CheckRunner, type CredentialSource } from './ports.js';
 import { walkStep } from './walk-step.js';
@@ -39,7 +42,7 @@ const LEASE_MS = 30_000;
 const MAX_BUILDS = 500;
 /** A build whose journal refuses a write this often for a reason of its own is ended as errored. */
 const MAX_FAULTS = 3;
-const SWEEP_EVERY_MS = 10 * 60_000;
+const SWEEP_EVERY_MS = 60_000;
 
 /**
  * The engine's loop: takes started builds by lease, runs each, renews the leases, passes aborts on. Guarantees stand in the
@@ -222,20 +225,36 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
    * the end of a build and its clearing up.
    */
   private async sweep(): Promise<void> {
-    const { runtime, artifacts, settings } = this.parts;
+    await this.sweepContainers();
+    await this.sweepArtifacts();
+  }
+
+  /** Ends what still runs for a build that is over, and removes what nobody may want to step into any more. */
+  private async sweepContainers(): Promise<void> {
+    const { runtime, settings } = this.parts;
     const steps = await runtime.list({ instance: settings.instanceId });
-    const stored = (await artifacts.list()).map(({ ref }) => ref);
-    const ids = [...steps.map(({ handle }) => handle), ...stored.map(({ id }) => id)].map(buildOfHandle);
-    const known = [...new Set(ids.filter((id) => id !== undefined))];
-    const ended = new Set<BuildId | undefined>(await endedBuilds(this.db, known));
-    for (const { handle } of steps) {
-      if (!ended.has(buildOfHandle(handle))) continue;
-      await runtime.signal(handle, 'KILL');
-      await runtime.remove(handle);
+    const builds = [...new Set(steps.flatMap(({ handle }) => buildOfHandle(handle) ?? []))];
+    const ended = new Set(await endedBuilds(this.db, builds));
+    const kept = await buildsWithContainers(this.db, [...ended], settings.keepFailedContainersMs);
+    for (const { handle, phase } of steps) {
+      const build = buildOfHandle(handle);
+      if (build === undefined || !ended.has(build)) continue;
+      if (phase === 'running' || phase === 'pending') await runtime.signal(handle, 'KILL');
+      if (!kept.has(build)) await runtime.remove(handle);
     }
-    const loose = stored.filter(({ id }) => ended.has(buildOfHandle(id)));
-    const builds = loose.flatMap(({ id }) => buildOfHandle(id) ?? []);
-    const needed = await artifactsInUse(this.db, [...new Set(builds)], settings.keepFailedArtifactsMs);
+  }
+
+  private async sweepArtifacts(): Promise<void> {
+    const { artifacts, settings } = this.parts;
+    const stored = (await artifacts.list()).map(({ ref }) => ref);
+    await this.db.tx((tx) => forgetExpiredArtifacts(tx));
+    const ids = stored.map(({ id }) => id);
+    const awaited = await knownRefs(this.db, ids);
+    const builds = [...new Set(ids.flatMap((id) => buildOfHandle(id) ?? []))];
+    const ended = new Set<BuildId | undefined>(await endedBuilds(this.db, builds));
+    const loose = stored.filter(({ id }) => !awaited.has(id) && (isUpload(id) || ended.has(buildOfHandle(id))));
+    const theirs = [...new Set(loose.flatMap(({ id }) => buildOfHandle(id) ?? []))];
+    const needed = await artifactsInUse(this.db, theirs, settings.keepFailedArtifactsMs);
     for (const ref of loose) if (!needed.has(ref.id)) await artifacts.remove(ref);
   }
 }

@@ -2,13 +2,15 @@ import { Module } from '@nestjs/common';
 import { PipelinesModule } from '../pipelines/index.js';
 import { ResourcesModule } from '../resources/index.js';
 import { RuntimeModule } from '../runtime/index.js';
+import { ArtifactsService } from './artifacts.service.js';
 import { BuildTracker } from './build-tracker.js';
 import { BuildsService } from './builds.service.js';
+import { ContainersService } from './containers.service.js';
 
 /** What other rooms give the engine, `CHECK_RUNNER` and `CREDENTIALS`, is joined to it by the composition root. */
 @Module({
   imports: [PipelinesModule, ResourcesModule, RuntimeModule],
-  providers: [BuildsService, BuildTracker],
-  exports: [BuildsService, BuildTracker],
+  providers: [ArtifactsService, BuildsService, ContainersService, BuildTracker],
+  exports: [ArtifactsService, BuildsService, ContainersService, BuildTracker],
 })
 export class BuildsModule {}

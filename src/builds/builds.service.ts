@@ -30,6 +30,7 @@ import {
   pipelineConfigOf,
   requestAbort,
   setBuildComment,
+  useArtifacts,
   type BuildFilter,
   type BuildPageRequest,
   type TriggerTarget,
@@ -40,7 +41,7 @@ import { ConflictError, NotFoundError, UserError } from '../platform/index.js';
 import { ARTIFACTS, type ArtifactStore } from '../runtime/index.js';
 import { artifactsOf } from './build-run.js';
 import { keptSteps, outcomesOf } from './kept-steps.js';
-import { parsePostedPlan } from './posted-plan.js';
+import { parsePostedPlan, uploadsIn } from './posted-plan.js';
 
 /** Builds as people ask for them: trigger, rerun, abort, look. What runs them is the engine. */
 @Injectable()
@@ -100,7 +101,7 @@ export class BuildsService {
   /**
    * Starts a one-off build, in the pipeline if one is given: its vars are then known.
    * @param posted see {@link parsePostedPlan}
-   * @throws PostedPlanError.
+   * @throws PostedPlanError; NotFoundError for an uploaded artifact that the team does not have.
    */
   async runPlan(
     owner: { readonly teamId: TeamId; readonly pipelineId?: PipelineId },
@@ -108,7 +109,14 @@ export class BuildsService {
     by?: string,
   ): Promise<Build> {
     const plan = parsePostedPlan(posted);
-    return this.getBuild(await this.db.tx((tx) => createOneOffBuild(tx, owner, plan, by)));
+    const uploads = uploadsIn(plan);
+    const id = await this.db.tx(async (tx) => {
+      const build = await createOneOffBuild(tx, owner, plan, by);
+      const missing = await useArtifacts(tx, owner.teamId, build, uploads);
+      if (missing.length === 0) return build;
+      throw new NotFoundError(`the team has no artifact ${missing.join(', ')}, or it has expired; upload it again`);
+    });
+    return this.getBuild(id);
   }
 
   /**

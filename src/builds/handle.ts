@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { BuildId } from '../model/index.js';
 
 const MAX_LENGTH = 63;
@@ -14,4 +14,16 @@ export function stepHandle(buildId: BuildId, stepId: string): string {
 export function buildOfHandle(handle: string): BuildId | undefined {
   const [, id] = /^b(\d+)-s/.exec(handle) ?? [];
   return id === undefined ? undefined : (Number(id) as BuildId);
+}
+
+const UPLOAD = 'upload-';
+
+/** Id in the artifact store for files that somebody brings. */
+export function uploadRef(): string {
+  return `${UPLOAD}${randomUUID()}`;
+}
+
+/** True for the id of files that somebody brought. */
+export function isUpload(id: string): boolean {
+  return id.startsWith(UPLOAD);
 }

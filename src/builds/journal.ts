@@ -59,7 +59,12 @@ export class Journal {
 
   async begin(
     stepId: string,
-    begin: { readonly handle?: string; readonly deadlineAt?: Date; readonly result?: unknown },
+    begin: {
+      readonly handle?: string;
+      readonly deadlineAt?: Date;
+      readonly result?: unknown;
+      readonly container?: { readonly kind: string; readonly name?: string; readonly attempt?: string };
+    },
     events: readonly BuildEvent[],
   ): Promise<JournaledStep> {
     const { instance } = this.holder;

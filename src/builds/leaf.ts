@@ -71,8 +71,19 @@ export async function beginOnce(
   const known = journal.step(node.id);
   if (known) return { step: known, isResumed: true };
   const deadlineAt = deadlineAfter(begin.timeout, parts.clock);
-  const step = await journal.begin(node.id, { handle: begin.handle, deadlineAt, result: begin.result }, events());
+  const { handle, result } = begin;
+  const container = handle === undefined ? undefined : containerOf(node, walk);
+  const step = await journal.begin(node.id, { handle, deadlineAt, result, container }, events());
   return { step, isResumed: false };
+}
+
+/** What people know the step's container by. */
+function containerOf({ step }: PlanNode, { attempt }: Walk): { kind: string; name?: string; attempt?: string } {
+  return {
+    kind: step.kind,
+    ...('name' in step ? { name: step.name } : {}),
+    ...(attempt === undefined ? {} : { attempt: attempt.join('.') }),
+  };
 }
 
 /** Runs `work` until the step's deadline or the walk's abort. */

@@ -1,11 +1,12 @@
 import { z } from 'zod';
-import type { PlanNode, PlanStep, ResourceTypeConfig } from '../model/index.js';
+import type { ArtifactId, PlanNode, PlanStep, ResourceTypeConfig } from '../model/index.js';
 import { formatProblem, parseTaskConfig } from '../pipelines/index.js';
+import { mapNodes } from '../planner/index.js';
 import { UserError } from '../platform/index.js';
 
 const MAX_NODES = 1_000;
 const MAX_DEPTH = 50;
-const KINDS = ['get', 'task', 'do', 'in_parallel', 'ensure'] as const;
+const KINDS = ['get', 'task', 'artifact_input', 'artifact_output', 'do', 'in_parallel', 'ensure'] as const;
 
 const texts = z.array(z.string()).nullish();
 const object = z.record(z.string(), z.json());
@@ -18,6 +19,7 @@ const getLeaf = z.object({
   image: z.object({ base_type: z.string().optional() }).loose().nullish(),
   tags: texts,
 });
+const artifactLeaf = z.object({ name: z.string().min(1), artifact_id: z.int().positive() });
 const taskLeaf = z.object({
   name: z.string().min(1),
   privileged: z.boolean().default(false),
@@ -42,6 +44,16 @@ export class PostedPlanError extends UserError {
  */
 export function parsePostedPlan(posted: unknown): PlanNode {
   return new PlanReader().node(posted, 'plan', 1);
+}
+
+/** The uploaded artifacts that a plan reads, each once. */
+export function uploadsIn({ step }: PlanNode): ArtifactId[] {
+  const found = new Set(step.kind === 'artifact_input' ? [step.artifactId] : []);
+  mapNodes(step, (child) => {
+    uploadsIn(child).forEach((id) => found.add(id));
+    return child;
+  });
+  return [...found];
 }
 
 class PlanReader {
@@ -91,9 +103,12 @@ class PlanReader {
         return this.get(content, place);
       case 'task':
         return this.task(content, place);
-      case 'artifact_input':
+      case 'artifact_input': {
+        const { artifact_id: artifactId, name } = this.read(artifactLeaf, content, place);
+        return { kind, name, artifactId: artifactId as ArtifactId };
+      }
       case 'artifact_output':
-        throw new PostedPlanError(place, 'not supported yet: uploaded and downloaded artifacts');
+        return { kind, name: this.read(artifactLeaf.pick({ name: true }), content, place).name };
       default:
         throw new PostedPlanError(place, `a one-off build cannot do this; it can: ${KINDS.join(', ')}`);
     }

@@ -2,6 +2,7 @@ import type { PlanNode } from '../model/index.js';
 import type { Walk } from './build-run.js';
 import type { Outcome } from './outcome.js';
 import { acrossStep } from './steps/across.js';
+import { artifactInputStep, artifactOutputStep } from './steps/artifacts.js';
 import { checkStep } from './steps/check.js';
 import { doStep, inParallelStep, retryStep, tryStep } from './steps/composites.js';
 import { getStep } from './steps/get.js';
@@ -33,6 +34,10 @@ export function walkStep(node: PlanNode, walk: Walk): Promise<Outcome> {
       return setPipelineStep(node, step, walk);
     case 'load_var':
       return loadVarStep(node, step, walk);
+    case 'artifact_input':
+      return artifactInputStep(node, step, walk);
+    case 'artifact_output':
+      return artifactOutputStep(node, step, walk);
     case 'run':
       return runStep(node, walk);
     case 'do':

@@ -10,3 +10,4 @@ export type BuildId = Id<'build'>;
 export type SourceId = Id<'source'>;
 export type UserId = Id<'user'>;
 export type TokenId = Id<'token'>;
+export type ArtifactId = Id<'artifact'>;

@@ -6,6 +6,7 @@ import type {
   TaskConfig,
   ResourceTypeConfig,
 } from './pipeline-config.js';
+import type { ArtifactId } from './ids.js';
 import type { Version } from './version.js';
 
 /**
@@ -24,6 +25,8 @@ export type PlanStep =
   | CheckPlan
   | SetPipelinePlan
   | LoadVarPlan
+  | ArtifactInputPlan
+  | ArtifactOutputPlan
   | { readonly kind: 'run'; readonly message: string; readonly type: string }
   | { readonly kind: 'do'; readonly steps: readonly PlanNode[] }
   | {
@@ -140,4 +143,17 @@ export interface LoadVarPlan {
   readonly file: string;
   readonly format?: string;
   readonly reveal: boolean;
+}
+
+/** Of a posted plan: files that somebody has uploaded become the artifact `name`. */
+export interface ArtifactInputPlan {
+  readonly kind: 'artifact_input';
+  readonly name: string;
+  readonly artifactId: ArtifactId;
+}
+
+/** Of a posted plan: the artifact `name` is kept for a while, to be fetched. */
+export interface ArtifactOutputPlan {
+  readonly kind: 'artifact_output';
+  readonly name: string;
 }

@@ -32,6 +32,8 @@ export * from './repositories/pipeline-contents.js';
 export * from './repositories/pipeline-children.js';
 export * from './repositories/pipelines.js';
 export * from './repositories/pipeline-sources.js';
+export * from './repositories/artifacts.js';
+export * from './repositories/containers.js';
 export * from './repositories/task-caches.js';
 export * from './repositories/wall.js';
 export * from './repositories/clear-versions.js';

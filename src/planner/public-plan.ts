@@ -38,6 +38,10 @@ function content(step: PlanStep): unknown {
       return { name: step.name, team: step.team ?? '', instance_vars: step.instanceVars };
     case 'load_var':
       return { name: step.name };
+    case 'artifact_input':
+      return { artifact_id: step.artifactId, name: step.name };
+    case 'artifact_output':
+      return { name: step.name };
     case 'try':
       return { step: publicPlan(step.step) };
     case 'when':

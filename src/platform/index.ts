@@ -10,4 +10,5 @@ export * from './nest-logger.js';
 export * from './platform.module.js';
 export * from './settings.js';
 export * from './tokens.js';
+export * from './unpack-tar.js';
 export * from './version.js';

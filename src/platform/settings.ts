@@ -47,6 +47,12 @@ export class Settings {
   readonly varsDir: string = '';
   /** How long the artifacts of a build that did not succeed are kept, so that it can be resumed. */
   readonly keepFailedArtifactsMs: number = 24 * 3_600_000;
+  /** How long the containers of a build that did not succeed stay to be stepped into, from its end or its last visitor. */
+  readonly keepFailedContainersMs: number = 5 * 60_000;
+  /** How long files are kept that people upload for one-off builds, and those that such builds leave for them. */
+  readonly keepArtifactsMs: number = 12 * 3_600_000;
+  /** Largest upload, in megabytes of unpacked files. */
+  readonly maxUploadMb: number = 10_240;
   /** Which runtime runs steps: `host`, `docker`, or `auto` for Docker if it answers and else the host. */
   readonly runtime: string = 'host';
   /** Folders of this machine that pipelines may name as git repositories, beside the example and those of `sources`. */
@@ -205,6 +211,30 @@ const DEFINITIONS: readonly Definition[] = [
     defaultText: '24h',
     help: 'how long a build that did not succeed can be resumed from its failed step',
     ...duration(),
+  },
+  {
+    name: 'keep-failed-containers',
+    field: 'keepFailedContainersMs',
+    value: 'duration',
+    defaultText: '5m',
+    help: 'how long `weir intercept` finds the steps of a build that did not succeed',
+    ...duration(),
+  },
+  {
+    name: 'keep-artifacts',
+    field: 'keepArtifactsMs',
+    value: 'duration',
+    defaultText: '12h',
+    help: 'how long inputs and outputs of `weir execute` are kept',
+    ...duration(),
+  },
+  {
+    name: 'max-upload-mb',
+    field: 'maxUploadMb',
+    value: 'number',
+    defaultText: '10240',
+    help: 'largest input of `weir execute`, in megabytes of unpacked files',
+    ...wholeNumber(1, 100_000_000),
   },
   {
     name: 'planner-cache-mb',

@@ -1,4 +1,5 @@
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
+import { UserError } from '../platform/index.js';
 
 /**
  * The port to wherever steps run. The life of a step:
@@ -37,8 +38,50 @@ export interface Runtime {
   signal(handle: Handle, signal: 'INT' | 'TERM' | 'KILL'): Promise<void>;
   /** After exit, also after failure. Idempotent: the same handle and output give the same artifact. */
   sealOutput(handle: Handle, output: string): Promise<ArtifactRef>;
-  /** Idempotent. Logs and outputs must be stored before. */
+  /** Idempotent. Logs and outputs must be stored before. Ends what {@link Runtime.exec} has begun there. */
   remove(handle: Handle): Promise<void>;
+  /**
+   * Runs a command where the step runs or, when it is over, where it ran, with its files and environment. For people who look
+   * around: never part of a step. Absent where that cannot be done.
+   * @throws NotFoundError for an unknown step; {@link ExecutableNotFound}.
+   */
+  exec?(handle: Handle, spec: ExecSpec): Promise<ExecSession>;
+}
+
+/** A command that somebody runs in a step's place. */
+export interface ExecSpec {
+  readonly argv: readonly string[];
+  /** Over the step's own. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Default: the step's working folder. */
+  readonly dir?: string;
+  readonly user?: string;
+  /** Makes a terminal of this size. Without one, input and output are plain bytes. */
+  readonly tty?: WindowSize;
+}
+
+export interface WindowSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export interface ExecSession {
+  readonly stdin: Writable;
+  /** With a terminal, everything; else only standard output. Both end when the command is over. */
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Exit code. Rejects when it can never be known. */
+  readonly exit: Promise<number>;
+  resize(size: WindowSize): Promise<void>;
+  /** Ends the command and what it started. No error when it is over. */
+  close(): Promise<void>;
+}
+
+/** What was to be run is not there. */
+export class ExecutableNotFound extends UserError {
+  constructor(command: string) {
+    super('executable-not-found', `executable file not found: ${command}`, 404);
+  }
 }
 
 /** Immutable trees of files that steps hand to each other. */

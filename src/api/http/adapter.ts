@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { VERSION, type Settings } from '../../platform/index.js';
+import { routeUpgrades } from './web-sockets.js';
 
 /** A pipeline config of thousands of jobs is about 2 MB. */
 const LARGEST_BODY_BYTES = 16 * 1024 * 1024;
@@ -38,12 +39,15 @@ export function createHttpAdapter(settings: Settings): FastifyAdapter {
     if (type === 'application/json; charset=utf-8') reply.header('content-type', 'application/json');
     return payload;
   });
+  routeUpgrades(server);
   server.removeAllContentTypeParsers();
   // Through the adapter, so that Nest adds no parsers of its own.
   adapter.useBodyParser('application/json', false, {}, (_request, body, done) => parseJson(body.toString(), done));
   adapter.useBodyParser('application/x-www-form-urlencoded', false, {}, (_request, body, done) => {
     done(null, Object.fromEntries(new URLSearchParams(body.toString())));
   });
+  // Files that people bring: whoever wants them reads them as they come.
+  server.addContentTypeParser('application/octet-stream', (_request, body, done) => done(null, body));
   adapter.useBodyParser('*', false, {}, (_request, body, done) => done(null, body));
   return adapter;
 }

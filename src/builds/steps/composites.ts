@@ -30,8 +30,8 @@ export async function tryStep(step: PlanNode, walk: Walk, walkStep: StepWalker):
 /** Again after failure or error, until one attempt is good or none is left; the last attempt's outcome counts. */
 export async function retryStep(attempts: readonly PlanNode[], walk: Walk, walkStep: StepWalker): Promise<Outcome> {
   let outcome: Outcome = 'succeeded';
-  for (const attempt of attempts) {
-    outcome = await walkStep(attempt, walk);
+  for (const [index, attempt] of attempts.entries()) {
+    outcome = await walkStep(attempt, { ...walk, attempt: [...(walk.attempt ?? []), index + 1] });
     if (outcome !== 'failed' && outcome !== 'errored') return outcome;
   }
   return outcome;

@@ -1,4 +1,4 @@
-import { Check, Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
+import { Check, Column, Entity, Index, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
 import { Build } from './build.entity.js';
 
 /** The journal: one row per step that began. */
@@ -7,6 +7,7 @@ import { Build } from './build.entity.js';
   'build_steps_outcome_check',
   `(outcome = ANY (ARRAY['succeeded'::text, 'failed'::text, 'errored'::text, 'aborted'::text, 'skipped'::text]))`,
 )
+@Index('build_steps_by_handle', ['handle'], { where: '(handle IS NOT NULL)' })
 @Entity('build_steps')
 export class BuildStep {
   @PrimaryColumn({ name: 'build_id', type: 'bigint', primaryKeyConstraintName: 'build_steps_pkey' })
@@ -43,4 +44,15 @@ export class BuildStep {
 
   @Column({ name: 'ended_at', type: 'timestamptz', nullable: true })
   endedAt: Date | null;
+
+  /** Of a step that has a process, so that people can find its container: what it is and is called. */
+  @Column({ type: 'text', nullable: true })
+  kind: string | null;
+
+  @Column({ type: 'text', nullable: true })
+  name: string | null;
+
+  /** `1`, or `1.2` in a retry within a retry. */
+  @Column({ type: 'text', nullable: true })
+  attempt: string | null;
 }

@@ -1,4 +1,6 @@
 import { AuditEntry } from './audit-entry.entity.js';
+import { ArtifactUse } from './artifact-use.entity.js';
+import { Artifact } from './artifact.entity.js';
 import { Build } from './build.entity.js';
 import { BuildEvent } from './build-event.entity.js';
 import { BuildEventChunk } from './build-event-chunk.entity.js';
@@ -9,6 +11,7 @@ import { BuildStep } from './build-step.entity.js';
 import { DisabledVersion } from './disabled-version.entity.js';
 import { EffectiveSet } from './effective-set.entity.js';
 import { History } from './history.entity.js';
+import { Interception } from './interception.entity.js';
 import { Job } from './job.entity.js';
 import { JobInput } from './job-input.entity.js';
 import { JobOutput } from './job-output.entity.js';
@@ -59,6 +62,9 @@ export const entities = [
   BuildStep,
   BuildEvent,
   BuildEventChunk,
+  Artifact,
+  ArtifactUse,
+  Interception,
   TaskCache,
   Wall,
 ];

@@ -1,7 +1,14 @@
 import { Spine1763740800000 } from './0001-spine.js';
+import { Artifacts1763740803000 } from './0003-artifacts.js';
 import { WatchedJobs1763740806000 } from './0006-watched-jobs.js';
 import { Accounts1763740807000 } from './0007-accounts.js';
 import { WallAndCaches1763740808000 } from './0008-wall-and-caches.js';
 
 /** Every migration, oldest first. Listed by hand so that a build cannot miss one. */
-export const migrations = [Spine1763740800000, WatchedJobs1763740806000, Accounts1763740807000, WallAndCaches1763740808000];
+export const migrations = [
+  Spine1763740800000,
+  Artifacts1763740803000,
+  WatchedJobs1763740806000,
+  Accounts1763740807000,
+  WallAndCaches1763740808000,
+];

@@ -159,11 +159,17 @@ export async function beginStep(
     readonly instance: string;
     readonly deadlineAt?: Date;
     readonly result?: unknown;
+    /** What people know a step with a process by. */
+    readonly container?: { readonly kind: string; readonly name?: string; readonly attempt?: string };
   },
 ): Promise<void> {
   await tx.query(
-    `insert into build_steps (build_id, step_id, handle, instance, deadline_at, result) values ($1, $2, $3, $4, $5, $6)`,
-    [buildId, stepId, begin.handle ?? null, begin.instance, begin.deadlineAt ?? null, json(begin.result)],
+    `insert into build_steps (build_id, step_id, handle, instance, deadline_at, result, kind, name, attempt)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [
+      ...[buildId, stepId, begin.handle ?? null, begin.instance, begin.deadlineAt ?? null, json(begin.result)],
+      ...[begin.container?.kind ?? null, begin.container?.name ?? null, begin.container?.attempt ?? null],
+    ],
   );
 }
 

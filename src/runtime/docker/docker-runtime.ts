@@ -3,10 +3,22 @@ import { createHash } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { NotFoundError, UserError } from '../../platform/index.js';
 import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-store.js';
-import type { ArtifactRef, Capabilities, Handle, ListedStep, LogChunk, Runtime, StepSpec, StepState } from '../port.js';
+import type {
+  ArtifactRef,
+  Capabilities,
+  ExecSession,
+  ExecSpec,
+  Handle,
+  ListedStep,
+  LogChunk,
+  Runtime,
+  StepSpec,
+  StepState,
+} from '../port.js';
 import { containerName, containerOptions, placeMounts } from './container-options.js';
 import { explainExit, stateOf } from './container-state.js';
 import { askPatiently, hasStatus, isUnreachable } from './daemon.js';
+import { execInContainer, removeStandIns } from './exec.js';
 import { readyImage } from './images.js';
 import { outputOf, resultOf } from './container-output.js';
 import { LABELS } from './labels.js';
@@ -153,7 +165,13 @@ export class DockerRuntime implements Runtime {
     return this.artifacts.create(id, (dir) => fetchFolder(this.container(handle), at, dir));
   }
 
+  /** A step that is over gets a container like its own, with its files and volumes. */
+  async exec(handle: Handle, spec: ExecSpec): Promise<ExecSession> {
+    return execInContainer(this.docker, this.nameOf(handle), spec);
+  }
+
   async remove(handle: Handle): Promise<void> {
+    await removeStandIns(this.docker, this.nameOf(handle));
     for (;;) {
       try {
         await this.container(handle).remove({ force: true, v: true });

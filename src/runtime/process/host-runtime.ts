@@ -1,11 +1,23 @@
-import { createHash } from 'node:crypto';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { NotFoundError, UserError } from '../../platform/index.js';
 import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-store.js';
 import { copyTree, discard, hasCode, isThere, namesIn, sweep } from '../files.js';
-import type { ArtifactRef, Capabilities, Handle, ListedStep, LogChunk, Runtime, StepSpec, StepState } from '../port.js';
+import type {
+  ArtifactRef,
+  Capabilities,
+  ExecSession,
+  ExecSpec,
+  Handle,
+  ListedStep,
+  LogChunk,
+  Runtime,
+  StepSpec,
+  StepState,
+} from '../port.js';
+import { endExecs, execInPlace, readPlace } from './exec.js';
 import { FolderChanges, followFile } from './log-reader.js';
 import { ownFolder, relativePath, returnCaches, type MountStores } from './mounts.js';
 import { bootId, isAlive, signalTree } from './processes.js';
@@ -135,7 +147,7 @@ export class HostRuntime implements Runtime {
 
   /** @throws UserError `output-missing` when the step removed the folder or put something else in its place */
   async sealOutput(handle: Handle, output: string): Promise<ArtifactRef> {
-    const id = `${handle}.${createHash('sha256').update(output).digest('hex').slice(0, 16)}`;
+    const id = outputId(handle, output);
     const { artifacts } = this.stores;
     if (await artifacts.exists({ id })) return { id };
     const folder = this.folderOf(handle);
@@ -164,10 +176,30 @@ export class HostRuntime implements Runtime {
     return artifacts.create(id, (tree) => copyTree(dir, tree));
   }
 
+  /** What the step handed on as outputs stands in its folder again. */
+  async exec(handle: Handle, spec: ExecSpec): Promise<ExecSession> {
+    const folder = this.folderOf(handle);
+    const record = await this.demand(handle, folder);
+    if (spec.user !== undefined && spec.user !== ownUser()) throw otherUser(spec.user);
+    if (isSettled(await this.inspect(handle))) await this.bringBackOutputs(handle, folder, record);
+    return execInPlace(await readPlace(folder.dir), record.marker, spec);
+  }
+
+  private async bringBackOutputs(handle: Handle, { work, dir }: StepFolder, { outputs }: StepRecord): Promise<void> {
+    for (const { name, path: at } of outputs) {
+      const ref = { id: outputId(handle, name) };
+      if ((await isThere(path.join(work, at))) || !(await this.stores.artifacts.exists(ref))) continue;
+      const scratch = path.join(dir, `back-${randomUUID()}`);
+      await this.stores.artifacts.copyTo(ref, scratch);
+      await rename(scratch, path.join(work, at)).catch(() => discard(dir, path.basename(scratch))); // somebody was faster
+    }
+  }
+
   async remove(handle: Handle): Promise<void> {
     const folder = this.folderOf(handle);
     const record = await folder.record();
     if (record !== undefined) {
+      await endExecs(record.marker);
       const state = await this.endForRemoval(handle, folder, record);
       // A cache that was being written when its step was killed may be broken in ways that no later step repairs.
       if (state.exit !== undefined && state.exit.signal === undefined) {
@@ -212,12 +244,21 @@ function checkSpec(spec: StepSpec): void {
   const badName = Object.keys(spec.env).find((name) => name === '' || name.includes('='));
   if (badName !== undefined) throw new UserError('bad-command', `"${badName}" is no name for an environment variable`);
   if (spec.user !== undefined && spec.user !== ownUser()) {
-    throw new UserError(
-      'user-not-supported',
-      `cannot run as user "${spec.user}": steps on the host runtime run as the server's user "${ownUser()}"; leave "user" out, or use a runtime with containers`,
-    );
+    throw otherUser(spec.user);
   }
   relativePath(spec.dir ?? '', 'the working folder');
+}
+
+function otherUser(user: string): UserError {
+  return new UserError(
+    'user-not-supported',
+    `cannot run as user "${user}": steps on the host runtime run as the server's user "${ownUser()}"; leave "user" out, or use a runtime with containers`,
+  );
+}
+
+/** The same for every server and every try. */
+function outputId(handle: Handle, output: string): string {
+  return `${handle}.${createHash('sha256').update(output).digest('hex').slice(0, 16)}`;
 }
 
 function ownUser(): string {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { messageOf, UserError } from '../../platform/index.js';
 import { hasCode, makeScratch, removeTree } from '../files.js';
 import type { Handle, StepSpec } from '../port.js';
+import { PLACE_FILE, type StepPlace } from './exec.js';
 import {
   placeMounts,
   relativePath,
@@ -15,7 +16,7 @@ import {
 import { plainStart, type ProcessId } from './processes.js';
 import { DEFAULT_PATH, launchScript, SUPERVISE } from './scripts.js';
 
-/** What is kept of a step's spec, in `spec.json`. The environment is not: it may be secret, and only `launch` needs it. */
+/** What is kept of a step's spec, in `spec.json`. The environment is not: it may be secret, and stands in `launch` and `place.json`. */
 export interface StepRecord {
   readonly handle: Handle;
   readonly labels: Readonly<Record<string, string>>;
@@ -31,7 +32,7 @@ export interface StepRecord {
  *
  * | file | written by | what |
  * |---|---|---|
- * | `spec.json`, `launch`, `supervise`, `stdin` | server, before the folder gets its name | what to do |
+ * | `spec.json`, `place.json`, `launch`, `supervise`, `stdin` | server, before the folder gets its name | what to do |
  * | `work`, `home`, `tmp` | server, then the step | the step's own files |
  * | `pid` | supervisor, once | its pid, start time and boot id: the claim |
  * | `main` | launch | pid and start time of the command |
@@ -142,16 +143,19 @@ async function writeFiles(scratch: StepFolder, dir: string, spec: StepSpec, reco
   const home = path.join(dir, 'home');
   const tmp = path.join(dir, 'tmp');
   const [name = '', value = ''] = record.marker.split('=');
+  const env = { PATH: DEFAULT_PATH, HOME: home, TMPDIR: tmp, ...spec.env };
+  const place: StepPlace = { env, dir: path.join(dir, 'work', relativePath(spec.dir ?? '', 'the working folder')) };
   const launch = launchScript({
     argv: spec.argv,
-    env: { PATH: DEFAULT_PATH, HOME: home, TMPDIR: tmp, ...spec.env, [name]: value },
-    dir: path.join(dir, 'work', relativePath(spec.dir ?? '', 'the working folder')),
+    env: { ...env, [name]: value },
+    dir: place.dir,
     dirAsGiven: spec.dir ?? '.',
     hasStdin: spec.stdin !== undefined,
     stdoutTo: spec.stdoutTo,
   });
   const files: Record<string, string | Uint8Array> = {
     'spec.json': JSON.stringify(record),
+    [PLACE_FILE]: JSON.stringify(place),
     supervise: SUPERVISE,
     launch,
     log: '',
