@@ -19,6 +19,7 @@ import { MetricsController } from './controllers/metrics.controller.js';
 import { PipelinesController } from './controllers/pipelines.controller.js';
 import { ResourcesController } from './controllers/resources.controller.js';
 import { RootController } from './controllers/root.controller.js';
+import { RuntimesController } from './controllers/runtimes.controller.js';
 import { SchemaController } from './controllers/schema.controller.js';
 import { SkyController } from './controllers/sky.controller.js';
 import { SourcesController } from './controllers/sources.controller.js';
@@ -44,6 +45,7 @@ import { WebSockets } from './http/web-sockets.js';
     SkyController,
     LoginController,
     UsersController,
+    RuntimesController,
     TeamsController,
     TokensController,
     PipelinesController,

@@ -13,20 +13,22 @@ import {
 import { messageOf, type Clock, type Logger, type Settings } from '../platform/index.js';
 import type { PipelinesService } from '../pipelines/index.js';
 import type { ResourceTypeRegistry } from '../resources/index.js';
-import type { ArtifactRef, ArtifactStore, Handle, Runtime } from '../runtime/index.js';
+import type { ArtifactRef, ArtifactStore, Handle, RuntimePool } from '../runtime/index.js';
 import { Redactor, secretsIn } from '../events/index.js';
 import { mapNodes } from '../planner/index.js';
 import { buildOfHandle } from './handle.js';
 import { Journal } from './journal.js';
 import { keptSteps, outcomesOf } from './kept-steps.js';
 import { RunSuspended, statusOf, type Outcome } from './outcome.js';
+import type { Places } from './places.js';
 import type { CheckRunner, CredentialSource } from './ports.js';
 import { Scope } from './scope.js';
 
 /** What the engine works with. */
 export interface EngineParts {
   readonly db: Db;
-  readonly runtime: Runtime;
+  readonly runtime: RuntimePool;
+  readonly places: Places;
   readonly artifacts: ArtifactStore;
   readonly resourceTypes: Pick<ResourceTypeRegistry, 'get'>;
   readonly pipelines: Pick<PipelinesService, 'setPipelineIn'>;

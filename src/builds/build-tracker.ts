@@ -29,10 +29,11 @@ import {
 } from '../platform/index.js';
 import { PipelinesService } from '../pipelines/index.js';
 import { ResourceTypeRegistry } from '../resources/index.js';
-import { ARTIFACTS, RUNTIME, type ArtifactStore, type Runtime } from '../runtime/index.js';
+import { ARTIFACTS, RUNTIME, RuntimePool, type ArtifactStore, type Runtime } from '../runtime/index.js';
 import { BuildRun, type EngineParts } from './build-run.js';
 import { buildOfHandle, isUpload } from './handle.js';
 import { RunSuspended } from './outcome.js';
+import { Places } from './places.js';
 import { CHECK_RUNNER, CREDENTIALS, type CheckRunner, type CredentialSource } from './ports.js';
 import { walkStep } from './walk-step.js';
 
@@ -77,9 +78,11 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
     @Optional() @Inject(CREDENTIALS) credentials?: CredentialSource,
   ) {
     this.holder = { instance: settings.instanceId, epoch: settings.epoch };
+    const pool = RuntimePool.of(runtime);
     this.parts = {
       db,
-      runtime,
+      runtime: pool,
+      places: new Places(db, notifications, pool, settings.instanceId),
       artifacts,
       resourceTypes,
       pipelines,

@@ -4,3 +4,4 @@ export * from './builds.module.js';
 export * from './builds.service.js';
 export * from './containers.service.js';
 export * from './ports.js';
+export * from './runtime-monitor.js';

@@ -32,6 +32,7 @@ export async function runProcess(
   const { run } = walk;
   const { runtime } = run.parts;
   run.noteProcess(spec.handle);
+  if (spec.runtime !== undefined) runtime.remember(spec.handle, spec.runtime);
   const before = await runtime.inspect(spec.handle);
   const { instanceId } = run.parts.settings;
   if (before.phase === 'absent' && !runtime.isShared && step.instance !== instanceId) {

@@ -12,6 +12,7 @@ import { resourceCommands } from './commands/resources.js';
 import { schemaCommand } from './commands/schema.js';
 import { serveCommand } from './commands/serve.js';
 import { sourcesCommand } from './commands/sources.js';
+import { workersCommand } from './commands/workers.js';
 import { watchCommand } from './commands/watch.js';
 import { CliError, painter, type Io } from './io.js';
 import { connect } from './targets.js';
@@ -61,6 +62,7 @@ export function program(cli: Cli): Command {
     ...buildCommands(cli),
     ...resourceCommands(cli),
     sourcesCommand(cli),
+    workersCommand(cli),
     planCommand(),
     schemaCommand(cli),
   ];

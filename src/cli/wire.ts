@@ -14,6 +14,32 @@ export interface WireBuild {
   readonly comment?: string;
 }
 
+/** Where steps run; ours. */
+export interface WireRuntime {
+  readonly name: string;
+  readonly kind: string;
+  readonly tags: readonly string[];
+  readonly takes_untagged_steps: boolean;
+  readonly state: 'running' | 'unreachable';
+  readonly reason?: string;
+  readonly capabilities: {
+    readonly description?: string;
+    readonly isolation?: string;
+    readonly platforms?: readonly string[];
+  };
+  readonly slots: number;
+  readonly running: readonly WireSlotUse[];
+  readonly queue: readonly (WireSlotUse & { readonly position: number })[];
+}
+
+/** `build` and what goes with it are absent when another team's build it is. */
+export interface WireSlotUse {
+  readonly build?: string;
+  readonly build_id?: number;
+  readonly step_id?: string;
+  readonly since: number;
+}
+
 export interface WirePipeline {
   readonly id: number;
   readonly name: string;

@@ -4,6 +4,7 @@ export * from './events.js';
 export * from './ids.js';
 export * from './pipeline-config.js';
 export * from './plan.js';
+export * from './slot-wait.js';
 export * from './status.js';
 export * from './version.js';
 export * from './near-name.js';

@@ -32,6 +32,7 @@ export * from './repositories/pipeline-contents.js';
 export * from './repositories/pipeline-children.js';
 export * from './repositories/pipelines.js';
 export * from './repositories/pipeline-sources.js';
+export * from './repositories/runtime-slots.js';
 export * from './repositories/artifacts.js';
 export * from './repositories/containers.js';
 export * from './repositories/task-caches.js';

@@ -6,10 +6,10 @@ import type { Tx } from './db.js';
 /**
  * What NOTIFY carries: only "look again at this id", never data. `schedule`: job ids; `builds`: a build to run or abort;
  * `events`: a build with new events; `checks`: a history to check; `sources`: a pipeline source to sync; `pipelines`: a
- * pipeline whose children may be abandoned.
+ * pipeline whose children may be abandoned; `slots`: a build of which a step got a slot of a runtime.
  */
-export type Channel = 'schedule' | 'builds' | 'events' | 'checks' | 'sources' | 'pipelines';
-const CHANNELS: readonly Channel[] = ['schedule', 'builds', 'events', 'checks', 'sources', 'pipelines'];
+export type Channel = 'schedule' | 'builds' | 'events' | 'checks' | 'sources' | 'pipelines' | 'slots';
+const CHANNELS: readonly Channel[] = ['schedule', 'builds', 'events', 'checks', 'sources', 'pipelines', 'slots'];
 
 /** Sends after commit, and only if the transaction commits. Equal messages of one transaction are sent once. */
 export async function notify(tx: Tx, channel: Channel, ids: readonly number[]): Promise<void> {

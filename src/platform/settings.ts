@@ -53,8 +53,12 @@ export class Settings {
   readonly keepArtifactsMs: number = 12 * 3_600_000;
   /** Largest upload, in megabytes of unpacked files. */
   readonly maxUploadMb: number = 10_240;
-  /** Which runtime runs steps: `host`, `docker`, or `auto` for Docker if it answers and else the host. */
-  readonly runtime: string = 'host';
+  /** Where steps run: `auto`, or some of `host` and `docker` with commas between, the preferred one first. */
+  readonly runtime: string = 'auto';
+  /** Words that steps can ask for by their `tags`, by runtime. */
+  readonly runtimeTags: readonly { readonly runtime: string; readonly tags: readonly string[] }[] = [];
+  /** How many steps run at once, by runtime; one that is not named takes as many as suit the machine. */
+  readonly slots: Readonly<Record<string, number>> = {};
   /** Folders of this machine that pipelines may name as git repositories, beside the example and those of `sources`. */
   readonly gitLocalPaths: LocalPaths = [];
   readonly localUsers: readonly LocalUserSetting[] = [];
@@ -97,7 +101,7 @@ interface Definition {
   readonly parse: (text: string) => unknown;
 }
 
-const RUNTIMES = ['host', 'docker', 'auto'];
+const RUNTIMES = ['host', 'docker'];
 /** Their values may hold passwords. */
 const SECRET_FIELDS: readonly (keyof Settings)[] = ['databaseUrl', 'sources', 'localUsers'];
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
@@ -294,10 +298,28 @@ const DEFINITIONS: readonly Definition[] = [
   {
     name: 'runtime',
     field: 'runtime',
-    value: 'kind',
-    defaultText: 'host',
-    help: 'where tasks run: host (processes of this machine), docker (containers), auto (docker if it answers)',
-    ...oneOf(RUNTIMES),
+    value: 'kinds',
+    defaultText: 'auto',
+    help: 'where steps run: host, docker, both as in docker,host, or auto (docker,host if Docker answers, else host)',
+    expects: 'auto, host, docker, or both with a comma between',
+    parse: runtimeKinds,
+  },
+  {
+    name: 'runtime-tags',
+    field: 'runtimeTags',
+    value: 'runtime=tags',
+    isRepeatable: true,
+    help: 'a runtime for steps with these tags only, as in docker=linux,big; may be given again',
+    expects: `a runtime and its tags, such as docker=linux,big; runtimes are ${RUNTIMES.join(', ')}`,
+    parse: runtimeTags,
+  },
+  {
+    name: 'slots',
+    field: 'slots',
+    value: 'runtime=number',
+    help: 'most steps at once, as in docker=20,host=4; the others wait for their turn (default 10 for each processor)',
+    expects: `numbers from 1 by runtime, such as docker=20,host=4; runtimes are ${RUNTIMES.join(', ')}`,
+    parse: slotsByRuntime,
   },
 ];
 
@@ -418,6 +440,24 @@ export function localUrl(bindAddress: string, port: number): string {
 }
 
 type Parser = Pick<Definition, 'expects' | 'parse'>;
+
+function runtimeKinds(given: string): string | undefined {
+  const names = given.split(',').map((name) => name.trim());
+  const isGood = names.every((name, at) => RUNTIMES.includes(name) && names.indexOf(name) === at);
+  return given.trim() === 'auto' || isGood ? names.join(',') : undefined;
+}
+
+function runtimeTags(given: string): { runtime: string; tags: string[] } | undefined {
+  const [, runtime = '', tags = ''] = /^(\w+)=([\w.-]+(?:,[\w.-]+)*)$/.exec(given) ?? [];
+  return RUNTIMES.includes(runtime) ? { runtime, tags: tags.split(',') } : undefined;
+}
+
+function slotsByRuntime(given: string): Record<string, number> | undefined {
+  const pairs = given.split(',').map((pair) => /^(\w+)=(\d{1,6})$/.exec(pair.trim()));
+  const slots = Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', Number(pair?.[2] ?? 0)]));
+  const isGood = Object.entries(slots).every(([name, number]) => RUNTIMES.includes(name) && number > 0);
+  return isGood ? slots : undefined;
+}
 
 function wholeNumber(least: number, most: number): Parser {
   const parse = (text: string): number | undefined =>

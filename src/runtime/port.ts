@@ -110,6 +110,8 @@ export interface Capabilities {
   /** One line for people: what runs where, and how well it is isolated. */
   readonly description: string;
   readonly images: boolean;
+  /** True where a step without an image cannot run. */
+  readonly needsImage?: boolean;
   readonly isolation: 'none' | 'process-group' | 'namespaces' | 'container';
   readonly platforms: readonly string[];
 }
@@ -126,6 +128,8 @@ export interface Mount {
 
 export interface StepSpec {
   readonly handle: Handle;
+  /** By name, where a server has several; undefined: the first that fits. */
+  readonly runtime?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly argv: readonly string[];
   /** The whole environment: nothing is inherited from the server. */

@@ -1,32 +1,55 @@
 import { Module } from '@nestjs/common';
+import os from 'node:os';
 import { messageOf, Settings, UserError } from '../platform/index.js';
 import { DirectoryArtifactStore } from './artifacts/directory-artifact-store.js';
 import { connectDocker, demandAnswer } from './docker/daemon.js';
 import { DockerRuntime } from './docker/docker-runtime.js';
-import type { Runtime } from './port.js';
+import type { Member } from './pool/choose-member.js';
+import { RuntimePool } from './pool/runtime-pool.js';
 import { HostRuntime } from './process/host-runtime.js';
 
-/** Injection token of the {@link import('./port.js').Runtime} that runs steps. */
+/** Injection token of the {@link RuntimePool} that runs steps. */
 export const RUNTIME = Symbol('runtime');
 /** Injection token of the {@link import('./port.js').ArtifactStore} that belongs to it. */
 export const ARTIFACTS = Symbol('artifacts');
 
-/** @throws UserError `docker-unreachable` when Docker is asked for and does not answer. */
-export async function chooseRuntime(settings: Settings, artifacts: DirectoryArtifactStore): Promise<Runtime> {
-  const host = new HostRuntime(settings.dataDir, artifacts);
-  if (settings.runtime === 'host') return host;
+/** How many steps a processor is expected to bear when the operator does not say: most of them wait for something. */
+const SLOTS_PER_CORE = 10;
+
+/**
+ * The runtimes that the settings name, the preferred one first. `auto` is Docker and, for tasks without an image, the host;
+ * or the host alone where Docker does not answer (see docs/adr/0012-runtimes-and-slots.md).
+ * @throws UserError `docker-unreachable` when Docker is asked for and does not answer.
+ */
+export async function chooseRuntime(settings: Settings, artifacts: DirectoryArtifactStore): Promise<RuntimePool> {
+  const isAuto = settings.runtime === 'auto';
   const docker = connectDocker();
-  try {
-    await demandAnswer(docker);
-    return new DockerRuntime(docker, artifacts, settings.instanceId);
-  } catch (cause) {
-    if (settings.runtime === 'auto') return host;
-    throw new UserError(
-      'docker-unreachable',
-      `Docker does not answer (${messageOf(cause)}): start it, say by DOCKER_HOST where it is, or use --runtime host`,
-      503,
-    );
+  const members: Member[] = [];
+  for (const name of isAuto ? ['docker', 'host'] : settings.runtime.split(',')) {
+    if (name === 'docker') {
+      const silence = await demandAnswer(docker).then(() => undefined, messageOf);
+      if (silence !== undefined && isAuto) continue;
+      if (silence !== undefined) throw unreachable(silence);
+    }
+    const runtime =
+      name === 'docker'
+        ? new DockerRuntime(docker, artifacts, settings.instanceId)
+        : new HostRuntime(settings.dataDir, artifacts);
+    const tags = settings.runtimeTags.filter((each) => each.runtime === name).flatMap((each) => each.tags);
+    const slots = settings.slots[name] ?? SLOTS_PER_CORE * os.availableParallelism();
+    members.push({ name, runtime, tags, slots });
   }
+  const [first, ...others] = members;
+  if (first === undefined) throw new Error(`there is no runtime "${settings.runtime}"`);
+  return new RuntimePool([first, ...others]);
+}
+
+function unreachable(silence: string): UserError {
+  return new UserError(
+    'docker-unreachable',
+    `Docker does not answer (${silence}): start it, say by DOCKER_HOST where it is, or use --runtime host`,
+    503,
+  );
 }
 
 @Module({

@@ -1,4 +1,4 @@
-import type { Blocker, Build, BuildId, BuildRef, Version } from '../model/index.js';
+import type { Blocker, Build, BuildId, BuildRef, SlotWait, Version } from '../model/index.js';
 import type { Change, Verdict } from '../planner/index.js';
 
 /** Why a job runs or does not, as of one moment; every text can be read without knowing the codes beside it. */
@@ -69,6 +69,8 @@ export interface BuildExplanation {
   readonly cause: BuildCause;
   /** What it waits for; empty unless it is pending. */
   readonly blockers: readonly ExplainedBlocker[];
+  /** Which of its steps wait for a slot on a runtime; empty unless it is started. */
+  readonly waits: readonly (SlotWait & { readonly text: string })[];
   /** As recorded when it started. */
   readonly inputs: readonly ExplainedBuildInput[];
   /** What would let it start; empty unless it is pending. */

@@ -1,11 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { BuildId, JobId, JobSnapshot } from '../model/index.js';
+import { slotWaitText, type BuildId, type JobId, type JobSnapshot } from '../model/index.js';
 import {
   Db,
   findBuild,
   readJobFacts,
   readJobSnapshot,
   readRecordedInputs,
+  slotWaits,
   type JobFacts,
   type Tx,
 } from '../persistence/index.js';
@@ -133,12 +134,17 @@ async function explainBuild(tx: Tx, id: BuildId): Promise<BuildExplanation | und
   const triggering = await triggeringInputs(tx, build.jobId, recorded);
   const cause = causeOf(build, triggering);
   const blockers = job?.builds.find((each) => each.id === id)?.blockers ?? [];
-  const state = job ? `; it ${waitsText(blockers)}` : '';
+  const waits = (build.status === 'started' ? await slotWaits(tx, id) : []).map((wait) => ({
+    ...wait,
+    text: slotWaitText(wait),
+  }));
+  const state = job ? `; it ${waitsText(blockers)}` : waits.map(({ text }) => `; a step ${text}`).join('');
   return {
     build,
     cause,
     summary: `build #${build.name} ${cause.text}${state}`,
     blockers,
+    waits,
     inputs: recorded.map((input) => ({ ...input, text: recordedText(input) })),
     fixes: job?.fixes ?? [],
   };

@@ -24,12 +24,19 @@ export function toJobExplanationView(told: JobExplanation): Record<string, unkno
 
 /** Why a build ran with its versions, or waits. */
 export function toBuildExplanationView(told: BuildExplanation): Record<string, unknown> {
-  const { build, summary, cause, blockers, inputs, fixes } = told;
+  const { build, summary, cause, blockers, waits, inputs, fixes } = told;
   return {
     build: toBuildView(build),
     summary,
     cause,
     blockers,
+    waits: waits.map(({ stepId, kind, text, ...rest }) => ({
+      step_id: stepId,
+      kind,
+      text,
+      ...('runtime' in rest ? { runtime: rest.runtime } : {}),
+      ...('position' in rest ? { position: rest.position, waiting: rest.waiting } : {}),
+    })),
     inputs: inputs.map(({ name, resource, version, firstOccurrence, vouchedBy, text }) => ({
       name,
       resource,

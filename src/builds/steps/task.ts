@@ -1,9 +1,11 @@
 import type { BuildEvent, PlanNode, TaskPlan } from '../../model/index.js';
-import type { ArtifactRef, Mount, StepSpec } from '../../runtime/index.js';
+import { taskCacheIds } from '../../persistence/index.js';
+import type { ArtifactRef, Mount, StepImage, StepSpec } from '../../runtime/index.js';
 import type { Walk } from '../build-run.js';
 import { stepHandle } from '../handle.js';
 import { beginOnce, interrupted, runLeaf, withDeadline, type LeafEnd } from '../leaf.js';
 import type { Outcome } from '../outcome.js';
+import { findPlace, takeSlot } from '../places.js';
 import { runProcess, type ProcessEnd } from '../run-process.js';
 import { artifactNamed } from '../artifact-path.js';
 import { limitsOf, readyTask, type ReadyTask } from '../task-config.js';
@@ -24,18 +26,27 @@ export function taskStep(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<Ou
 async function runTask(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<LeafEnd<TaskResult>> {
   const { run } = walk;
   const task = await readyTask(plan, walk);
-  const { images, platforms } = await run.parts.runtime.capabilities();
+  const place = await findPlace(node, { tags: plan.tags, hasImage: wantsImage(plan, task) }, walk);
+  if (!place) return interruptedWhileWaiting(node, walk);
+  const { images, platforms } = place.capabilities;
   demandPlatform(task, platforms);
   const image = images ? await taskImage(node, plan, task, walk) : undefined;
   if (image && 'outcome' in image) return withoutImage(node, image.outcome, walk);
   const notices = images ? [] : noticesOf(plan, task);
-  const spec = { ...specOf(node, plan, task, walk), ...image };
+  const plain = specOf(node, plan, task, walk, await cachesOf(plan, task, walk));
+  const spec = {
+    ...plain,
+    ...image,
+    labels: { ...plain.labels, ...imageLabel(image?.image) },
+    runtime: place.runtime,
+  };
+  if (!(await takeSlot(node, place, walk))) return interruptedWhileWaiting(node, walk);
   const { step } = await beginOnce(node, walk, { handle: spec.handle, timeout: plan.timeout }, () => [
     // A task whose image was fetched was initialized by that.
     ...(image && isImageFetched(plan, task)
       ? []
       : [{ event: 'initialize-task' as const, data: { ...run.at(node.id), config: task.shown } }]),
-    { event: 'selected-worker', data: { ...run.at(node.id), selected_worker: run.parts.runtime.kind } },
+    { event: 'selected-worker', data: { ...run.at(node.id), selected_worker: place.runtime } },
     ...notices.map((text) => run.logEvent(node.id, text)),
     { event: 'start-task', data: { ...run.at(node.id), config: task.shown } },
   ]);
@@ -47,6 +58,15 @@ async function runTask(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<Leaf
     }
     return { ...endOf(node, end, walk), result };
   });
+}
+
+/** An image that a step names is not removed. */
+function imageLabel(image: StepImage | undefined): Record<string, string> {
+  return image !== undefined && 'artifact' in image ? { image: image.artifact.id } : {};
+}
+
+function interruptedWhileWaiting(node: PlanNode, walk: Walk): LeafEnd<never> {
+  return { outcome: 'aborted', events: [walk.run.errorEvent(node.id, 'interrupted')] };
 }
 
 function endOf(node: PlanNode, { state, lastEvents }: ProcessEnd, walk: Walk): LeafEnd<TaskResult> {
@@ -81,7 +101,22 @@ async function sealOutputs(
   return sealed;
 }
 
-function specOf(node: PlanNode, plan: TaskPlan, { config, env, argv }: ReadyTask, walk: Walk): StepSpec {
+/** The caches of a job's task, which the job's next task of that name finds again. One-off builds have none. */
+async function cachesOf(plan: TaskPlan, { config }: ReadyTask, { run }: Walk): Promise<Mount[]> {
+  const { jobId } = run.build;
+  const paths = (config.caches ?? []).map((cache) => cache.path);
+  if (jobId === undefined || paths.length === 0) return [];
+  const ids = await run.parts.db.tx((tx) => taskCacheIds(tx, jobId, plan.name, paths));
+  return [...ids].map(([path, id]) => ({ path, source: { cache: `task-${id}` } }));
+}
+
+function specOf(
+  node: PlanNode,
+  plan: TaskPlan,
+  { config, env, argv }: ReadyTask,
+  walk: Walk,
+  caches: readonly Mount[],
+): StepSpec {
   const { build, parts } = walk.run;
   const mounts: Mount[] = [];
   for (const input of config.inputs ?? []) {
@@ -96,11 +131,7 @@ function specOf(node: PlanNode, plan: TaskPlan, { config, env, argv }: ReadyTask
   for (const output of config.outputs ?? []) {
     mounts.push({ path: output.path ?? output.name, source: { output: output.name } });
   }
-  if (build.jobId !== undefined) {
-    for (const { path } of config.caches ?? []) {
-      mounts.push({ path, source: { cache: JSON.stringify([build.jobId, plan.name, path]) } });
-    }
-  }
+  mounts.push(...caches);
   return {
     handle: stepHandle(build.id, node.id),
     labels: { instance: parts.settings.instanceId, build: String(build.id), step: node.id },
@@ -127,11 +158,16 @@ function withoutImage(node: PlanNode, outcome: 'aborted' | 'errored', walk: Walk
   return { outcome, events: [walk.run.errorEvent(node.id, reason)] };
 }
 
+function wantsImage(plan: TaskPlan, { config }: ReadyTask): boolean {
+  return plan.image !== undefined || config.image_resource !== undefined || config.rootfs_uri !== undefined;
+}
+
 /** What a runtime without containers cannot give, in one line each. */
-function noticesOf(plan: TaskPlan, { config }: ReadyTask): string[] {
+function noticesOf(plan: TaskPlan, task: ReadyTask): string[] {
+  const { config } = task;
   const notices: string[] = [];
-  const wantsImage = plan.image !== undefined || config.image_resource !== undefined || config.rootfs_uri !== undefined;
-  if (wantsImage) notices.push('warning: the image is ignored: this server runs tasks as processes of its own machine');
+  if (wantsImage(plan, task))
+    notices.push('warning: the image is ignored: this server runs tasks as processes of its own machine');
   if (plan.hermetic) notices.push('warning: hermetic is ignored: tasks share the network of the machine');
   if (config.container_limits !== undefined) {
     notices.push('warning: container_limits are ignored: nothing limits a process of this machine');

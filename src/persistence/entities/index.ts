@@ -26,6 +26,8 @@ import { PipelineRevision } from './pipeline-revision.entity.js';
 import { PipelineSource } from './pipeline-source.entity.js';
 import { Resource } from './resource.entity.js';
 import { TaskCache } from './task-cache.entity.js';
+import { RuntimeRow } from './runtime.entity.js';
+import { StepSlot } from './step-slot.entity.js';
 import { Team } from './team.entity.js';
 import { Token } from './token.entity.js';
 import { User } from './user.entity.js';
@@ -62,6 +64,8 @@ export const entities = [
   BuildStep,
   BuildEvent,
   BuildEventChunk,
+  RuntimeRow,
+  StepSlot,
   Artifact,
   ArtifactUse,
   Interception,

@@ -1,5 +1,6 @@
 import { Spine1763740800000 } from './0001-spine.js';
 import { Artifacts1763740803000 } from './0003-artifacts.js';
+import { RuntimeSlots1763740804000 } from './0004-runtime-slots.js';
 import { WatchedJobs1763740806000 } from './0006-watched-jobs.js';
 import { Accounts1763740807000 } from './0007-accounts.js';
 import { WallAndCaches1763740808000 } from './0008-wall-and-caches.js';
@@ -8,6 +9,7 @@ import { WallAndCaches1763740808000 } from './0008-wall-and-caches.js';
 export const migrations = [
   Spine1763740800000,
   Artifacts1763740803000,
+  RuntimeSlots1763740804000,
   WatchedJobs1763740806000,
   Accounts1763740807000,
   WallAndCaches1763740808000,

@@ -7,6 +7,7 @@ import {
   type Version,
 } from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
+import { freeSlot } from './runtime-slots.js';
 
 /** Who runs a build: a server (`instance`) in one of its lives (`epoch`). */
 export interface LeaseHolder {
@@ -182,7 +183,7 @@ export async function moveLogCursor(tx: Tx, buildId: BuildId, stepId: string, cu
   ]);
 }
 
-/** Notes how the step ended, once. @throws when it had ended before: the walk above is wrong, nothing may be written. */
+/** Notes how the step ended, once, and frees its slot. @throws when it had ended before: the walk above is wrong, nothing may be written. */
 export async function endStep(
   tx: Tx,
   buildId: BuildId,
@@ -199,6 +200,7 @@ export async function endStep(
     [buildId, stepId, outcome, json(result)],
   );
   if (rows.length === 0) throw new Error(`step ${stepId} of build ${buildId} had ended already`);
+  await freeSlot(tx, { buildId, stepId });
 }
 
 /** Records what a put made. It stays recorded even if the build fails later. */

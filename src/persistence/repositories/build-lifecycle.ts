@@ -11,6 +11,7 @@ import type {
 import type { Queryable, Tx } from '../db.js';
 import { notify } from '../notify.js';
 import { appendEvents } from './build-events.js';
+import { freeSlotsOfBuild } from './runtime-slots.js';
 import { scheduleRequests } from './schedule-requests.js';
 import { notifyWatchers } from './watched-jobs.js';
 
@@ -146,6 +147,7 @@ export async function finishBuild(tx: Tx, buildId: BuildId, status: FinalStatus)
   );
   if (!build) return false;
   await appendEvents(tx, buildId, [{ event: 'status', data: { status, time: build.ended } }]);
+  await freeSlotsOfBuild(tx, buildId);
   if (!job) return true;
   if (status === 'succeeded') await saveEffectiveSet(tx, buildId);
   if (status === 'succeeded' && job.hasChildren) await notify(tx, 'pipelines', [job.pipelineId]);

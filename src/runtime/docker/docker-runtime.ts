@@ -47,6 +47,7 @@ export class DockerRuntime implements Runtime {
     return {
       description: `Docker ${ServerVersion}: each step in a container of its own.`,
       images: true,
+      needsImage: true,
       isolation: 'container',
       platforms: ['linux'],
     };

@@ -1,0 +1,78 @@
+import type { RuntimeLoad, SlotUse } from '../../persistence/index.js';
+import { seconds } from './fields.js';
+
+/**
+ * A runtime as clients of Concourse know a worker. It has no address, as nothing but the server speaks to it; one that does
+ * not answer is `stalled`.
+ */
+export function toWorkerView(
+  runtime: RuntimeLoad,
+  others: readonly RuntimeLoad[],
+  resourceTypes: readonly string[],
+): Record<string, unknown> {
+  const { running, slots, tags, unreachable, startedAt } = runtime;
+  return {
+    name: workerName(runtime, others),
+    addr: '',
+    baggageclaim_url: '',
+    active_containers: running.length,
+    active_volumes: 0,
+    active_tasks: running.length,
+    max_active_tasks: slots,
+    resource_types: resourceTypes.map((type) => ({
+      type,
+      image: '',
+      version: '',
+      privileged: false,
+      unique_version_history: false,
+    })),
+    platform: platformsOf(runtime)[0] ?? '',
+    tags: tags.length > 0 ? tags : null,
+    team: '',
+    version: '',
+    start_time: seconds(startedAt),
+    ephemeral: false,
+    state: unreachable ? 'stalled' : 'running',
+  };
+}
+
+/** All that is known of a runtime: where it stands, what it can, what runs there and who waits. */
+export function toRuntimeView(
+  runtime: RuntimeLoad,
+  others: readonly RuntimeLoad[],
+  isMine: (teamName: string) => boolean,
+): Record<string, unknown> {
+  const { name, kind, instance, tags, slots, capabilities, unreachable, running, queue } = runtime;
+  return {
+    name: workerName(runtime, others),
+    kind,
+    server: instance,
+    // A step can always ask for a runtime by its name.
+    tags: [name, ...tags],
+    takes_untagged_steps: tags.length === 0,
+    state: unreachable ? 'unreachable' : 'running',
+    ...(unreachable ? { reason: unreachable.reason, unreachable_since: seconds(unreachable.since) } : {}),
+    started_at: seconds(runtime.startedAt),
+    capabilities,
+    slots,
+    free_slots: Math.max(0, slots - running.length),
+    running: running.map((use) => useView(use, isMine)),
+    queue: queue.map((use, at) => ({ position: at + 1, ...useView(use, isMine) })),
+  };
+}
+
+/** What other teams build is counted, not told. */
+function useView({ build, buildId, stepId, teamName, since }: SlotUse, isMine: (teamName: string) => boolean): object {
+  if (!isMine(teamName)) return { since: seconds(since) };
+  return { build, build_id: buildId, step_id: stepId, team_name: teamName, since: seconds(since) };
+}
+
+/** Servers may each have one of the same name. */
+function workerName({ id, name, instance }: RuntimeLoad, others: readonly RuntimeLoad[]): string {
+  const isAlone = others.every((other) => other.id === id || other.name !== name);
+  return isAlone ? name : `${name}-${instance.slice(0, 8)}`;
+}
+
+function platformsOf({ capabilities }: RuntimeLoad): readonly string[] {
+  return (capabilities['platforms'] as readonly string[] | undefined) ?? [];
+}

@@ -1,0 +1,137 @@
+import type { BuildEvent, BuildId, PlanNode } from '../model/index.js';
+import { slotWaitText } from '../model/index.js';
+import {
+  askForSlot,
+  declareRuntimes,
+  freeSlot,
+  runtimeOfSlot,
+  slotWaits,
+  type Db,
+  type NotificationListener,
+  type RuntimeId,
+} from '../persistence/index.js';
+import type { Capabilities, RuntimePool } from '../runtime/index.js';
+import type { Walk } from './build-run.js';
+
+/** A step that waits looks again after this time, in case nobody wakes it. */
+const LOOK_MS = 5_000;
+
+/** The runtimes of this server in the database, and who is woken when a step of a build gets a slot there. */
+export class Places {
+  private declared: Promise<ReadonlyMap<string, RuntimeId>> | undefined;
+
+  constructor(
+    private readonly db: Db,
+    private readonly notifications: NotificationListener,
+    private readonly pool: RuntimePool,
+    private readonly instanceId: string,
+  ) {}
+
+  /** Ids by name; the first call of this server's life declares its runtimes. */
+  ids(): Promise<ReadonlyMap<string, RuntimeId>> {
+    this.declared ??= this.declare().catch((error: unknown) => {
+      this.declared = undefined;
+      throw error;
+    });
+    return this.declared;
+  }
+
+  private declare(): Promise<ReadonlyMap<string, RuntimeId>> {
+    const runtimes = this.pool.members.map(({ name, runtime, tags, slots }) => ({
+      name,
+      kind: runtime.kind,
+      tags,
+      slots,
+    }));
+    return this.db.tx((tx) => declareRuntimes(tx, this.instanceId, runtimes));
+  }
+
+  /** Resolves when a step of the build may have got a slot, when the signal aborts, and after a while. Never rejects. */
+  async change(buildId: BuildId, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    let wake = (): void => undefined;
+    const woken = new Promise<void>((resolve) => (wake = resolve));
+    const unlisten = this.notifications.on('slots', (id) => {
+      if (id === undefined || id === buildId) wake();
+    });
+    const timer = setTimeout(wake, LOOK_MS);
+    signal.addEventListener('abort', wake);
+    try {
+      await woken;
+    } finally {
+      unlisten();
+      clearTimeout(timer);
+      signal.removeEventListener('abort', wake);
+    }
+  }
+}
+
+/** The runtime of a step, which has a slot there or will ask for one. */
+export interface Place {
+  readonly runtime: string;
+  readonly capabilities: Capabilities;
+}
+
+/**
+ * Finds the runtime for a step: the one where it began before a restart, else the first that fits. Waits while none has the
+ * step's tags: the operator may start the server with others.
+ * @returns undefined when the step was interrupted while it waited.
+ * @throws when it began on a runtime that this server has no longer.
+ */
+export async function findPlace(
+  node: PlanNode,
+  need: { readonly tags: readonly string[] | undefined; readonly hasImage: boolean },
+  walk: Walk,
+): Promise<Place | undefined> {
+  const { runtime: pool, db } = walk.run.parts;
+  const key = { buildId: walk.run.build.id, stepId: node.id };
+  const begun = await runtimeOfSlot(db, key);
+  if (begun !== undefined) return { runtime: begun, capabilities: await pool.capabilitiesOf(begun) };
+  const chosen = await pool.choose({ tags: need.tags ?? [], hasImage: need.hasImage });
+  if (!chosen.member) {
+    await waitForSlot(node, { noRuntimeBecause: chosen.reason }, walk);
+    return undefined;
+  }
+  return { runtime: chosen.member.name, capabilities: await pool.capabilitiesOf(chosen.member.name) };
+}
+
+/**
+ * Waits for a slot of the place, which the step then has until it ends: see `endStep` and `finishBuild`. Nothing but a row
+ * and a timer waits.
+ * @returns false when the step was interrupted while it waited.
+ */
+export async function takeSlot(node: PlanNode, place: Place, walk: Walk): Promise<boolean> {
+  const ids = await walk.run.parts.places.ids();
+  const runtime = ids.get(place.runtime);
+  if (runtime === undefined) throw new Error(`runtime ${place.runtime} is not one of this server`);
+  return waitForSlot(node, { runtime }, walk);
+}
+
+async function waitForSlot(
+  node: PlanNode,
+  wanted: Parameters<typeof askForSlot>[2],
+  { run, signal }: Walk,
+): Promise<boolean> {
+  const key = { buildId: run.build.id, stepId: node.id };
+  const ended = AbortSignal.any([signal, run.letGoSignal]);
+  for (;;) {
+    const asked = await run.journal.fenced((tx) => askForSlot(tx, key, wanted));
+    // A step that runs does not wait again.
+    if (asked.hasSlot || run.journal.step(node.id)) return true;
+    if (asked.isNew) await run.journal.log(node.id, await waitingEvents(node, run));
+    await run.parts.places.change(run.build.id, ended);
+    run.throwIfLetGo();
+    if (!signal.aborted) continue;
+    await run.journal.fenced((tx) => freeSlot(tx, key));
+    return false;
+  }
+}
+
+async function waitingEvents(node: PlanNode, run: Walk['run']): Promise<BuildEvent[]> {
+  const waits = await slotWaits(run.parts.db, run.build.id);
+  const mine = waits.find(({ stepId }) => stepId === node.id);
+  return [
+    { event: 'waiting-for-worker', data: run.at(node.id) },
+    ...(mine ? [run.logEvent(node.id, slotWaitText(mine))] : []),
+  ];
+}
