@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { pipeline } from '../../resource-types/pipeline/index.js';
 import { Checker, CheckingLoop } from '../../src/checking/index.js';
 import { CredentialsService } from '../../src/credentials/index.js';
-import type { FinalStatus, ResourceId, Version } from '../../src/model/index.js';
+import type { BuildId, FinalStatus, ResourceId, Version } from '../../src/model/index.js';
 import {
   createManualBuild,
   createRerun,
@@ -61,12 +61,12 @@ const check = (version?: Version, more: Record<string, unknown> = {}, team?: str
   pipeline.check(context(team), { source: source(more), ...(version && { version }) });
 const names = async (...given: Parameters<typeof check>) => (await check(...given)).map((version) => version['build']);
 
-async function build(status: FinalStatus = 'succeeded', job = 'release'): Promise<number> {
+async function build(status: FinalStatus = 'succeeded', job = 'release'): Promise<BuildId> {
   const id = await t.db.tx((tx) => createManualBuild(tx, app.jobs[job]!, 'ann'));
   await end(id, status);
   return id;
 }
-const end = (id: number, status: FinalStatus = 'succeeded') => t.db.tx((tx) => finishBuild(tx, id, status));
+const end = (id: BuildId, status: FinalStatus = 'succeeded') => t.db.tx((tx) => finishBuild(tx, id, status));
 /** A pipeline with a resource that watches app/release. */
 async function watcher(config: Record<string, unknown> = {}): Promise<ResourceId> {
   const rows = await insertPipeline(t.db, `watcher${++count}`, {
