@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { PLAIN } from '../../src/runtime/process/isolation.js';
 import { bootId, startTimeOf } from '../../src/runtime/process/processes.js';
 import { prepareStep } from '../../src/runtime/process/step-folder.js';
 import {
@@ -228,7 +229,7 @@ describe('the death of the server', () => {
     const spec = m.spec('echo once');
     const stores = { artifacts: m.artifacts, caches: path.join(m.dataDir, 'caches') };
     await mkdir(path.join(m.dataDir, 'steps'), { recursive: true });
-    await prepareStep(path.join(m.dataDir, 'steps'), spec, stores);
+    await prepareStep(path.join(m.dataDir, 'steps'), spec, stores, PLAIN);
     expect((await m.runtime.inspect(spec.handle)).phase).toBe('pending');
     await Promise.all(Array.from({ length: 5 }, () => m.restarted().start(spec)));
     expect(await m.logOf(spec.handle)).toBe('once\n');

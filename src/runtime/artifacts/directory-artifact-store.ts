@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { lstat, mkdir, readFile, realpath, rename, stat } from 'node:fs/promises';
+import { lstat, mkdir, readFile, realpath, rename, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough, type Readable } from 'node:stream';
-import { NotFoundError, UserError } from '../../platform/index.js';
+import { NotFoundError, systemClock, UserError } from '../../platform/index.js';
 import { copyTree, discard, hasCode, isThere, makeScratch, namesIn, removeTree, sweep } from '../files.js';
 import type { ArtifactRef, ArtifactStore } from '../port.js';
 
@@ -66,8 +66,22 @@ export class DirectoryArtifactStore implements ArtifactStore {
     }
   }
 
+  /** Absolute path of the artifact's files, which nobody may change. @throws NotFoundError when it is gone */
+  async folderOf(ref: ArtifactRef): Promise<string> {
+    await this.demand(ref);
+    return this.treeOf(ref);
+  }
+
   async exists(ref: ArtifactRef): Promise<boolean> {
     return isThere(this.treeOf(ref));
+  }
+
+  async touch(ref: ArtifactRef): Promise<boolean> {
+    if (!(await this.exists(ref))) return false;
+    const now = systemClock.now();
+    // Removed at this moment, or by another user who made it: still there is what counts.
+    await utimes(path.join(this.root, ref.id), now, now).catch(() => undefined);
+    return this.exists(ref);
   }
 
   /**

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { UserError } from '../../platform/index.js';
 import type { Mount, StepSpec } from '../port.js';
 import type { ReadyImage } from './images.js';
+import { workFolder } from '../work-folder.js';
 import { LABELS } from './labels.js';
 
 /**
@@ -11,11 +12,6 @@ import { LABELS } from './labels.js';
  * is lost however large the log and that an offset in it stays what it is.
  */
 const LOG_CONFIG = { Type: 'local', Config: { 'max-size': '1000g', 'max-file': '1', compress: 'false' } };
-
-/** Where a step's files stand in its container. Concourse puts them into `/tmp/build/<short hash>`, too. */
-export function workFolder(handle: string): string {
-  return `/tmp/build/${createHash('sha256').update(handle).digest('hex').slice(0, 8)}`;
-}
 
 /** A mount with its absolute path, without a slash at the end. */
 export type PlacedMount = Mount & { readonly path: string };

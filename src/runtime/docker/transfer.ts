@@ -6,7 +6,8 @@ import { pipeline } from 'node:stream/promises';
 import tar from 'tar-stream';
 import { UserError } from '../../platform/index.js';
 import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-store.js';
-import { type PlacedMount, workFolder } from './container-options.js';
+import { workFolder } from '../work-folder.js';
+import type { PlacedMount } from './container-options.js';
 import { hasStatus } from './daemon.js';
 
 /**

@@ -17,10 +17,14 @@ import type {
   StepSpec,
   StepState,
 } from '../port.js';
-import { endExecs, execInPlace, readPlace } from './exec.js';
+import { enterArgv, reenterArgv } from './enter.js';
+import { endExecs, execInPlace, readPlace, type StepPlace } from './exec.js';
+import { describeIsolation } from './describe-isolation.js';
+import { PLAIN, type Isolation } from './isolation.js';
+import { removeGroups } from './limits.js';
 import { FolderChanges, followFile } from './log-reader.js';
 import { ownFolder, relativePath, returnCaches, type MountStores } from './mounts.js';
-import { bootId, isAlive, signalTree } from './processes.js';
+import { bootId, commandsOf, isAlive, signalTree } from './processes.js';
 import { prepareStep, StepFolder, type StepRecord } from './step-folder.js';
 import { endFlood, exitState, lossOf, MAX_RESULT_BYTES, RESULT_TOO_LARGE, supervise, treeOf } from './supervision.js';
 
@@ -37,31 +41,31 @@ export class HostRuntime implements Runtime {
   private readonly steps: string;
   private readonly stores: MountStores;
 
-  constructor(dataDir: string, artifacts: DirectoryArtifactStore) {
+  /** @param isolation as {@link probeIsolation} found it */
+  constructor(
+    dataDir: string,
+    artifacts: DirectoryArtifactStore,
+    private readonly isolation: Isolation = PLAIN,
+  ) {
     const root = path.resolve(dataDir);
     this.steps = path.join(root, 'steps');
     this.stores = { artifacts, caches: path.join(root, 'caches') };
   }
 
   async capabilities(): Promise<Capabilities> {
-    return {
-      description:
-        'Host processes, NOT isolated: steps share the files, the network and the user of the server; images are ignored.',
-      images: false,
-      isolation: 'process-group',
-      platforms: [process.platform],
-    };
+    return describeIsolation(this.isolation);
   }
 
   /**
-   * @throws UserError `absolute-path`, `user-not-supported`, `bad-mount`, `bad-command`: what this runtime cannot do
+   * @throws UserError `absolute-path`, `user-not-supported`, `no-such-user`, `bad-mount`, `bad-command`, `bad-image`: what
+   * this runtime cannot do
    */
   async start(spec: StepSpec): Promise<void> {
-    checkSpec(spec);
+    checkSpec(spec, this.isolation);
     const folder = this.folderOf(spec.handle);
     if (!(await isThere(folder.dir))) {
       await mkdir(this.steps, { recursive: true, mode: 0o700 });
-      await prepareStep(this.steps, spec, this.stores);
+      await prepareStep(this.steps, spec, this.stores, this.isolation);
     }
     const record = await this.demand(spec.handle, folder);
     if (!(await isThere(folder.file('pid')))) await supervise(folder, record);
@@ -71,7 +75,7 @@ export class HostRuntime implements Runtime {
     const folder = this.folderOf(handle);
     const record = await folder.record();
     if (record === undefined) return { handle, phase: 'absent' };
-    const exited = await exitState(handle, folder);
+    const exited = await exitState(handle, folder, record);
     if (exited !== undefined) return exited;
     const supervisor = await folder.supervisor();
     if (supervisor === undefined) return { handle, phase: 'pending' };
@@ -82,7 +86,9 @@ export class HostRuntime implements Runtime {
     }
     // It may have written the exit and gone between our two looks. Else what is left of the step can never tell its exit.
     if (isThisBoot && !(await isThere(folder.file('exit')))) await signalTree(await treeOf(folder, record), 'KILL');
-    return (await exitState(handle, folder)) ?? { handle, phase: 'lost', reason: await lossOf(folder, isThisBoot) };
+    return (
+      (await exitState(handle, folder, record)) ?? { handle, phase: 'lost', reason: await lossOf(folder, isThisBoot) }
+    );
   }
 
   async list(labels: Readonly<Record<string, string>>): Promise<readonly ListedStep[]> {
@@ -142,7 +148,11 @@ export class HostRuntime implements Runtime {
     if (supervisor?.boot !== (await bootId())) return;
     // Between the claim and the command's start there is nobody to receive the signal; it must not be lost.
     while ((await folder.main()) === undefined && (await isAlive(supervisor))) await sleep(2);
-    await signalTree(await treeOf(folder, record), signal);
+    const tree = await treeOf(folder, record);
+    if (record.sandbox !== undefined && signal !== 'KILL') {
+      while ((await commandsOf(tree)).length === 0 && (await isAlive(supervisor))) await sleep(2);
+    }
+    await signalTree(tree, signal);
   }
 
   /** @throws UserError `output-missing` when the step removed the folder or put something else in its place */
@@ -180,9 +190,30 @@ export class HostRuntime implements Runtime {
   async exec(handle: Handle, spec: ExecSpec): Promise<ExecSession> {
     const folder = this.folderOf(handle);
     const record = await this.demand(handle, folder);
-    if (spec.user !== undefined && spec.user !== ownUser()) throw otherUser(spec.user);
-    if (isSettled(await this.inspect(handle))) await this.bringBackOutputs(handle, folder, record);
-    return execInPlace(await readPlace(folder.dir), record.marker, spec);
+    if (record.sandbox === undefined && spec.user !== undefined && spec.user !== ownUser()) throw otherUser(spec.user);
+    const isOver = isSettled(await this.inspect(handle));
+    if (isOver) await this.bringBackOutputs(handle, folder, record);
+    const place = await readPlace(folder.dir);
+    const enter = await this.wayInto(folder, record, isOver);
+    return execInPlace(
+      enter === undefined ? place : { ...place, env: harmless(place.env), enter },
+      record.marker,
+      spec,
+    );
+  }
+
+  /** What puts a command into the sandbox of the step, made once more when the step is over. */
+  private async wayInto(
+    folder: StepFolder,
+    record: StepRecord,
+    isOver: boolean,
+  ): Promise<StepPlace['enter'] | undefined> {
+    const { sandbox } = record;
+    if (sandbox === undefined) return undefined;
+    const [command] = isOver ? [] : await commandsOf(await treeOf(folder, record));
+    return command === undefined
+      ? (argv) => reenterArgv(folder.dir, argv)
+      : (argv) => enterArgv(command, sandbox, argv);
   }
 
   private async bringBackOutputs(handle: Handle, { work, dir }: StepFolder, { outputs }: StepRecord): Promise<void> {
@@ -207,6 +238,7 @@ export class HostRuntime implements Runtime {
       }
     }
     await discard(this.steps, handle);
+    await removeGroups(record?.groups ?? []);
   }
 
   private async endForRemoval(handle: Handle, folder: StepFolder, record: StepRecord): Promise<StepState> {
@@ -232,7 +264,7 @@ export class HostRuntime implements Runtime {
   }
 }
 
-function checkSpec(spec: StepSpec): void {
+function checkSpec(spec: StepSpec, isolation: Isolation): void {
   const [command] = spec.argv;
   const texts = [...spec.argv, ...Object.entries(spec.env).flat()];
   if (!command || command.includes('=') || texts.some((text) => text.includes('\0'))) {
@@ -243,9 +275,7 @@ function checkSpec(spec: StepSpec): void {
   }
   const badName = Object.keys(spec.env).find((name) => name === '' || name.includes('='));
   if (badName !== undefined) throw new UserError('bad-command', `"${badName}" is no name for an environment variable`);
-  if (spec.user !== undefined && spec.user !== ownUser()) {
-    throw otherUser(spec.user);
-  }
+  if (isolation.kind === 'none' && spec.user !== undefined && spec.user !== ownUser()) throw otherUser(spec.user);
   relativePath(spec.dir ?? '', 'the working folder');
 }
 
@@ -254,6 +284,11 @@ function otherUser(user: string): UserError {
     'user-not-supported',
     `cannot run as user "${user}": steps on the host runtime run as the server's user "${ownUser()}"; leave "user" out, or use a runtime with containers`,
   );
+}
+
+/** Programs of the host read the environment on the way into a sandbox; they must not load files that the step brought. */
+function harmless(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(LD_|GLIBC_|GCONV_|MALLOC_)/.test(name)));
 }
 
 /** The same for every server and every try. */

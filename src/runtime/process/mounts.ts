@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, realpath, rename, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, realpath, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UserError } from '../../platform/index.js';
 import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-store.js';
 import { discard, hasCode, isThere, removeTree } from '../files.js';
-import type { Mount } from '../port.js';
+import type { ArtifactRef, Mount } from '../port.js';
 
 /** A cache as the step uses it. */
 export interface MountedCache {
@@ -27,10 +27,15 @@ export function relativePath(text: string, what: string): string {
   return path.posix.normalize(`/${text}`).replace(/^\/+|\/+$/g, '');
 }
 
-/** Mounts by path, so that one inside another comes after it, and an input comes before an output of the same path. */
-export function sortedMounts(mounts: readonly Mount[]): Mount[] {
+/**
+ * Mounts by path, so that one inside another comes after it, and an input comes before an output of the same path.
+ * @param placed where an absolute path stands, relative to the working folder; without it such a path is refused
+ */
+export function sortedMounts(mounts: readonly Mount[], placed?: (absolute: string) => string): Mount[] {
+  const pathOf = (text: string): string =>
+    placed !== undefined && path.posix.isAbsolute(text) ? placed(text) : relativePath(text, 'the path');
   return mounts
-    .map((mount) => ({ ...mount, path: relativePath(mount.path, 'the path') }))
+    .map((mount) => ({ ...mount, path: pathOf(mount.path) }))
     .sort((a, b) => compare(a.path, b.path) || Number('output' in a.source) - Number('output' in b.source));
 }
 
@@ -61,6 +66,41 @@ async function place({ path: at, source }: Mount, target: string, { artifacts, c
   if ('cache' in source) return takeCache(caches, source.cache, target);
   if (at === '') throw new UserError('bad-mount', 'a file cannot stand in for the working folder: give it a name');
   await writeFile(target, source.file, { mode: source.mode ?? 0o600, flag: 'wx' });
+}
+
+/** An input that is not copied. */
+export interface LaidInput {
+  readonly path: string;
+  /** Absolute path of the artifact's files. */
+  readonly lower: string;
+}
+
+/** The inputs that can be laid under a writable view: no other mount is in them, and they are in no other. */
+export function aloneInputs(
+  mounts: readonly Mount[],
+): readonly (Mount & { readonly source: { readonly artifact: ArtifactRef } })[] {
+  const isInside = (inner: string, outer: string): boolean =>
+    outer === '' || inner === outer || inner.startsWith(`${outer}/`);
+  return mounts.flatMap((mount) => {
+    const { path: at, source } = mount;
+    if (!('artifact' in source)) return [];
+    const isAlone = mounts.every((other) => other === mount || !(isInside(at, other.path) || isInside(other.path, at)));
+    return isAlone && at !== '' ? [{ path: at, source }] : [];
+  });
+}
+
+/** Makes the empty folder over the artifact that takes the step's changes. */
+export async function layInput(
+  work: string,
+  at: string,
+  ref: ArtifactRef,
+  { artifacts }: MountStores,
+): Promise<LaidInput> {
+  const lower = await artifacts.folderOf(ref);
+  await makeParents(work, at);
+  await mkdir(path.join(work, at));
+  await chmod(path.join(work, at), (await lstat(lower)).mode & 0o7777);
+  return { path: at, lower };
 }
 
 /** A link in an input must not carry a later mount out of the step's own folder. */

@@ -25,6 +25,11 @@ export interface ProcessTree {
   readonly main: ProcessId | undefined;
   /** `NAME=value` that every process of the step has in its environment, and no other process. */
   readonly marker: string;
+  /**
+   * Its processes are in a process number space of their own, whose first process, and those of ours around it, only hold
+   * the sandbox: they are no receivers of signals but KILL.
+   */
+  readonly isSandboxed?: boolean;
 }
 
 /** Start time of a process, undefined when there is none. A zombie has one: see {@link isAlive}. */
@@ -55,6 +60,10 @@ async function readBootId(): Promise<string> {
  * seconds: a process in an uninterruptible call dies later.
  */
 export async function signalTree(tree: ProcessTree, signal: 'INT' | 'TERM' | 'KILL'): Promise<void> {
+  if (tree.isSandboxed === true && signal !== 'KILL') {
+    for (const { pid } of await commandsOf(tree)) send(pid, signal);
+    return;
+  }
   for (let round = 0; round < 200; round++) {
     const members = await membersOf(tree);
     if (members.length === 0) return;
@@ -86,6 +95,24 @@ async function membersOf({ main, marker }: ProcessTree): Promise<readonly Proces
   );
   for (const info of members) for (const other of living) if (other.parent === info.pid) members.add(other);
   return [...members];
+}
+
+/** The step's own processes in its sandbox: the command and what it started. */
+export async function commandsOf(tree: ProcessTree): Promise<readonly ProcessId[]> {
+  const members = await membersOf(tree);
+  const depth = (await numbersOf(process.pid)).length;
+  const isHolder = async ({ pid }: ProcessId): Promise<boolean> => {
+    const numbers = await numbersOf(pid);
+    return numbers.length <= depth || numbers[depth] === '1';
+  };
+  const holders = await Promise.all(members.map(isHolder));
+  return members.filter((_, at) => holders[at] === false);
+}
+
+/** The numbers of a process, from those that this server sees to those that it sees itself; none when it is gone. */
+async function numbersOf(pid: number): Promise<string[]> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  return (/^NSpid:\s*(.*)$/m.exec(status)?.[1] ?? '').split(/\s+/).filter(Boolean);
 }
 
 async function hasMarker(pid: number, marker: string): Promise<boolean> {

@@ -20,7 +20,8 @@ fi`;
 
 /**
  * Watches over one step from its folder: claims it, runs `launch`, ends what is left of its processes, keeps its exit. A
- * shell takes 0.7 MB and does not mind when the server dies. $1: the step's folder, $2: the marker of its processes.
+ * shell takes 0.7 MB and does not mind when the server dies. $1: the step's folder, $2: the marker of its processes, $3: not empty
+ * when it is in a sandbox.
  */
 export const SUPERVISE = `#!/bin/sh
 umask 022
@@ -46,6 +47,8 @@ code=$?
 read -r main <main
 [ -z "$main" ] || kill -KILL -- "-$main" 2>/dev/null
 rounds=0
+# With the first process of a sandbox all others have gone.
+[ -z "$3" ] || rounds=20
 while [ $rounds -lt 20 ]; do
   left=$(grep -lsF "$marker" /proc/[0-9]*/environ)
   [ -n "$left" ] || break
@@ -64,20 +67,58 @@ printf '%s %s\\n' "$code" "$reason" 1<>"exit.$$" && mv "exit.$$" exit
 /** What `launch` needs to know. All paths are absolute or relative to the step's folder. */
 export interface LaunchPlan {
   readonly argv: readonly string[];
+  readonly hasStdin: boolean;
+  readonly stdoutTo: 'log' | 'result';
+  /** Folders of groups that limit the step. */
+  readonly groups: readonly string[];
+  /** The working folder as people wrote it, for the message when it is missing. */
+  readonly dirAsGiven: string;
+}
+
+/** What is known only of a step without a sandbox. */
+export interface PlainPlan {
   readonly env: Readonly<Record<string, string>>;
   /** Working folder of the command. */
   readonly dir: string;
-  /** The same as people wrote it, for the message when it is missing. */
-  readonly dirAsGiven: string;
-  readonly hasStdin: boolean;
-  readonly stdoutTo: 'log' | 'result';
+}
+
+/** What a subshell of {@link SUPERVISE} reads to become the command: who it is, its input and output, its limits. */
+function launchHead({ hasStdin, stdoutTo, groups }: LaunchPlan): string {
+  return `weir_folder=$PWD
+${WHO_AM_I}
+printf '%s\\n' "$weir_pid" "$weir_start" 1<>main
+exec <${hasStdin ? 'stdin' : '/dev/null'} >>${stdoutTo} 2>>log
+weir_refuse() {
+  printf 'weir: %s\\n' "$1" >&2
+  printf '%s\\n' "$1" >"$weir_folder/reason"
+  exit 127
+}
+${groups.map((group) => `echo "$weir_pid" >${quote(`${group}/cgroup.procs`)} || weir_refuse 'the limits of the step cannot be set'`).join('\n')}
+`;
 }
 
 /**
- * What a subshell of {@link SUPERVISE} reads to become the command, in a session of its own. Variables go
+ * Becomes the command in a sandbox, by the script `sandbox` beside it.
+ * @param isCommandThere undefined: the script has to look
+ */
+export function sandboxedLaunch(plan: LaunchPlan, isCommandThere: boolean | undefined): string {
+  const [command = ''] = plan.argv;
+  if (isCommandThere === false) {
+    return `${launchHead(plan)}weir_refuse ${quote(oneLine(`executable file not found: ${command}`))}\n`;
+  }
+  return `${launchHead(plan)}weir_setsid=${setsidPath() ?? ''}
+weir_dir=${quote(oneLine(plan.dirAsGiven))}
+weir_found=${isCommandThere === true ? 'yes' : ''}
+set -- ${plan.argv.map(quote).join(' ')}
+. ./sandbox
+`;
+}
+
+/**
+ * Becomes the command in a session of its own, and shares everything else with the machine. Variables go
  * through `export` and not through the arguments of `env`, which every user of the machine could read.
  */
-export function launchScript(plan: LaunchPlan): string {
+export function plainLaunch(plan: LaunchPlan & PlainPlan): string {
   const entries = Object.entries(plan.env);
   const exported = entries.filter(([name]) => isPlainName(name));
   const passed = entries.filter(([name]) => !isPlainName(name)).map(([name, value]) => `${name}=${value}`);
@@ -85,16 +126,7 @@ export function launchScript(plan: LaunchPlan): string {
   const setsid = setsidPath();
   // Only `env` can pass names that no shell can export, and take back the variable that bash always adds.
   const env = passed.length > 0 ? '/usr/bin/env -u _ --' : '${BASH_VERSION:+/usr/bin/env -u _ --}';
-  return `weir_folder=$PWD
-${WHO_AM_I}
-printf '%s\\n' "$weir_pid" "$weir_start" 1<>main
-exec <${plan.hasStdin ? 'stdin' : '/dev/null'} >>${plan.stdoutTo} 2>>log
-weir_refuse() {
-  printf 'weir: %s\\n' "$1" >&2
-  printf '%s\\n' "$1" >"$weir_folder/reason"
-  exit 127
-}
-cd ${quote(plan.dir)} 2>/dev/null || weir_refuse ${quote(oneLine(`working folder not found: ${plan.dirAsGiven}`))}
+  return `${launchHead(plan)}cd ${quote(plan.dir)} 2>/dev/null || weir_refuse ${quote(oneLine(`working folder not found: ${plan.dirAsGiven}`))}
 ${exported.map(([name, value]) => `export ${name}=${quote(value)}`).join('\n')}
 command -v ${quote(command)} >/dev/null || weir_refuse ${quote(oneLine(`executable file not found: ${command}`))}
 unset PWD OLDPWD SHLVL
@@ -103,7 +135,7 @@ exec ${setsid ?? ''} ${env} ${[...passed, ...plan.argv].map(quote).join(' ')}
 }
 
 /** Names that a shell can export and to which it gives no meaning of its own. */
-function isPlainName(name: string): boolean {
+export function isPlainName(name: string): boolean {
   return (
     /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) &&
     !/^(_|weir_.*|PWD|OLDPWD|SHLVL|PPID|E?UID|OPT(IND|ERR|ARG)|LINENO|SECONDS|E?RANDOM|EPOCH.*|SHELLOPTS|BASH.*|DIRSTACK|GROUPS|FUNCNAME|HISTCMD|IFS|LC_.*|LANG)$/.test(

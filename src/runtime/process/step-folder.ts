@@ -3,9 +3,17 @@ import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, UserError } from '../../platform/index.js';
 import { hasCode, makeScratch, removeTree } from '../files.js';
-import type { Handle, StepSpec } from '../port.js';
+import type { Handle, Mount, StepSpec } from '../port.js';
+import { workFolder } from '../work-folder.js';
+import type { SandboxRecord } from './enter.js';
 import { PLACE_FILE, type StepPlace } from './exec.js';
+import { ABSOLUTE, giveFolders, layGround, type StepPlaces } from './ground.js';
+import { readImage, resolveInRoot } from './image-root.js';
+import { PLAIN_PATH, type Isolation, type Sandboxing } from './isolation.js';
+import { makeGroups, removeGroups } from './limits.js';
 import {
+  aloneInputs,
+  layInput,
   placeMounts,
   relativePath,
   returnCaches,
@@ -14,7 +22,8 @@ import {
   type MountStores,
 } from './mounts.js';
 import { plainStart, type ProcessId } from './processes.js';
-import { DEFAULT_PATH, launchScript, SUPERVISE } from './scripts.js';
+import { kindFor, sandboxScript, type Overlay } from './sandbox.js';
+import { DEFAULT_PATH, plainLaunch, sandboxedLaunch, SUPERVISE, type LaunchPlan } from './scripts.js';
 
 /** What is kept of a step's spec, in `spec.json`. The environment is not: it may be secret, and stands in `launch` and `place.json`. */
 export interface StepRecord {
@@ -25,6 +34,10 @@ export interface StepRecord {
   readonly stdoutTo: 'log' | 'result';
   readonly outputs: readonly { readonly name: string; readonly path: string }[];
   readonly caches: readonly MountedCache[];
+  /** Absent: the step shares the files and processes of the machine. */
+  readonly sandbox?: SandboxRecord;
+  /** Groups that limit it, to be removed after it. */
+  readonly groups?: readonly string[];
 }
 
 /**
@@ -33,7 +46,9 @@ export interface StepRecord {
  * | file | written by | what |
  * |---|---|---|
  * | `spec.json`, `place.json`, `launch`, `supervise`, `stdin` | server, before the folder gets its name | what to do |
- * | `work`, `home`, `tmp` | server, then the step | the step's own files |
+ * | `sandbox*` | server, before the folder gets its name | how to become the command in a sandbox |
+ * | `work`, `absolute`, `home`, `tmp` | server, then the step | the step's own files |
+ * | `root`, `views` | server, then the step | its changes to an image, and what views of inputs need |
  * | `pid` | supervisor, once | its pid, start time and boot id: the claim |
  * | `main` | launch | pid and start time of the command |
  * | `log`, `result` | the command | its output |
@@ -102,12 +117,23 @@ export class StepFolder {
  * Builds the whole folder of a step aside and gives it its name by one rename: a step that can be seen is complete, and of
  * two that prepare it at once one wins.
  */
-export async function prepareStep(steps: string, spec: StepSpec, stores: MountStores): Promise<void> {
-  const mounts = sortedMounts(spec.mounts);
+export async function prepareStep(
+  steps: string,
+  spec: StepSpec,
+  stores: MountStores,
+  isolation: Isolation,
+): Promise<void> {
+  const work = workFolder(spec.handle);
+  const placed = (absolute: string): string =>
+    absolute.startsWith(`${work}/`)
+      ? relativePath(absolute.slice(work.length + 1), 'the path')
+      : ABSOLUTE + path.posix.normalize(absolute);
+  const mounts = sortedMounts(spec.mounts, isolation.kind === 'none' ? undefined : placed);
+  const marker = `WEIR_STEP=${randomUUID()}`;
   const record: StepRecord = {
     handle: spec.handle,
     labels: spec.labels,
-    marker: `WEIR_STEP=${randomUUID()}`,
+    marker,
     stdoutTo: spec.stdoutTo,
     outputs: mounts.flatMap((mount) =>
       'output' in mount.source ? [{ name: mount.source.output, path: mount.path }] : [],
@@ -115,10 +141,24 @@ export async function prepareStep(steps: string, spec: StepSpec, stores: MountSt
     caches: mounts.flatMap((mount) => ('cache' in mount.source ? [{ key: mount.source.cache, path: mount.path }] : [])),
   };
   const scratch = new StepFolder(await makeScratch(steps));
+  const places = { now: scratch.dir, later: path.join(steps, spec.handle) };
+  let groups: readonly string[] = [];
   try {
-    await writeFiles(scratch, path.join(steps, spec.handle), spec, record);
-    await placeMounts(scratch.work, mounts, stores);
-    await nameStep(scratch.dir, path.join(steps, spec.handle));
+    await Promise.all([mkdir(scratch.file('home')), mkdir(scratch.file('tmp'))]);
+    if (isolation.cgroups !== undefined && spec.limits !== undefined) {
+      groups = await makeGroups(isolation.cgroups, `weir-${marker.slice('WEIR_STEP='.length)}`, spec.limits);
+    }
+    const launch: LaunchPlan = {
+      argv: spec.argv,
+      hasStdin: spec.stdin !== undefined,
+      stdoutTo: spec.stdoutTo,
+      groups,
+      dirAsGiven: spec.dir ?? '.',
+    };
+    const ready = { ...record, ...(groups.length === 0 ? {} : { groups }) };
+    if (isolation.kind === 'none') await preparePlain(places, spec, ready, launch, mounts, stores);
+    else await prepareSandbox(places, spec, ready, launch, mounts, stores, isolation);
+    if (await nameStep(places)) groups = [];
   } catch (error) {
     if (error instanceof UserError) throw error;
     const isFull = hasCode(error, 'ENOSPC', 'EDQUOT') || /No space left/.test(String(error));
@@ -126,46 +166,112 @@ export async function prepareStep(steps: string, spec: StepSpec, stores: MountSt
       cause: error,
     });
   } finally {
+    await removeGroups(groups);
     await returnCaches(stores.caches, scratch.work, record.caches); // nothing is there when the step got its name
     await removeTree(scratch.dir);
   }
 }
 
-async function nameStep(scratch: string, dir: string): Promise<void> {
+/** @returns whether it was ours that got the name. */
+async function nameStep({ now, later }: StepPlaces): Promise<boolean> {
   try {
-    await rename(scratch, dir);
+    await rename(now, later);
+    return true;
   } catch (error) {
     if (!hasCode(error, 'ENOTEMPTY', 'EEXIST')) throw error; // somebody prepared the same step meanwhile: it is as good as ours
+    return false;
   }
 }
 
-async function writeFiles(scratch: StepFolder, dir: string, spec: StepSpec, record: StepRecord): Promise<void> {
-  const home = path.join(dir, 'home');
-  const tmp = path.join(dir, 'tmp');
-  const [name = '', value = ''] = record.marker.split('=');
-  const env = { PATH: DEFAULT_PATH, HOME: home, TMPDIR: tmp, ...spec.env };
-  const place: StepPlace = { env, dir: path.join(dir, 'work', relativePath(spec.dir ?? '', 'the working folder')) };
-  const launch = launchScript({
-    argv: spec.argv,
-    env: { ...env, [name]: value },
-    dir: place.dir,
-    dirAsGiven: spec.dir ?? '.',
-    hasStdin: spec.stdin !== undefined,
-    stdoutTo: spec.stdoutTo,
-  });
+/** A step that shares the files of the machine. Of an image only a command with an absolute path is taken. */
+async function preparePlain(
+  { now, later }: StepPlaces,
+  spec: StepSpec,
+  record: StepRecord,
+  launch: LaunchPlan,
+  mounts: readonly Mount[],
+  stores: MountStores,
+): Promise<void> {
+  const dir = path.join(later, 'work', relativePath(spec.dir ?? '', 'the working folder'));
+  const env = { PATH: DEFAULT_PATH, HOME: path.join(later, 'home'), TMPDIR: path.join(later, 'tmp'), ...spec.env };
+  const argv = await argvOfImage(spec, stores);
+  const script = plainLaunch({ ...launch, argv, env: { ...env, ...markerVariable(record) }, dir });
+  await writeFiles(now, spec, record, { env, dir }, { launch: script });
+  await placeMounts(path.join(now, 'work'), mounts, stores);
+}
+
+/** A command such as `/opt/resource/check` of an image whose files are not the step's. */
+async function argvOfImage({ argv, image }: StepSpec, { artifacts }: MountStores): Promise<readonly string[]> {
+  const [command = '', ...args] = argv;
+  if (image === undefined || !('artifact' in image) || !command.startsWith('/')) return argv;
+  const { rootfs } = await readImage(artifacts, image.artifact);
+  const { path: file, info } = await resolveInRoot(rootfs, command);
+  return info?.isFile() === true ? [path.join(rootfs, file), ...args] : argv;
+}
+
+async function prepareSandbox(
+  places: StepPlaces,
+  spec: StepSpec,
+  record: StepRecord,
+  launch: LaunchPlan,
+  mounts: readonly Mount[],
+  stores: MountStores,
+  isolation: Sandboxing,
+): Promise<void> {
+  const { now, later } = places;
+  const image =
+    spec.image !== undefined && 'artifact' in spec.image
+      ? await readImage(stores.artifacts, spec.image.artifact)
+      : undefined;
+  const laid = isolation.hasOverlay ? aloneInputs(mounts).filter(({ path: at }) => PLAIN_PATH.test(at)) : [];
+  const copied = mounts.filter((mount) => !laid.some(({ path: at }) => at === mount.path));
+  await placeMounts(path.join(now, 'work'), copied, stores);
+  const views: Overlay[] = [];
+  for (const { path: at, source } of laid) {
+    const { lower } = await layInput(path.join(now, 'work'), at, source.artifact, stores);
+    const work = path.join('views', String(views.length));
+    await mkdir(path.join(now, work), { recursive: true });
+    const target = path.join(later, 'work', at);
+    views.push({ lower, upper: target, work: path.join(later, work), target });
+  }
+  const ground = await layGround(spec, image, mounts, views, places, isolation);
+  await giveFolders(now, mounts, ground.plan);
+  const { env, user, hasNetwork, isPrivileged, isRoot, dir, hostDir = '/' } = ground.plan;
+  const plan = { ...ground.plan, env: { ...env, ...markerVariable(record) } };
+  const kind = kindFor(isolation.kind, plan);
+  const { script, files } = sandboxScript(kind, plan, later);
+  await writeFiles(
+    now,
+    spec,
+    { ...record, sandbox: { kind, uid: user.uid, gid: user.gid, isRoot, hasNetwork, isPrivileged, dir } },
+    { env, dir: hostDir },
+    { ...files, sandbox: script, launch: sandboxedLaunch(launch, ground.isCommandThere) },
+  );
+}
+
+function markerVariable({ marker }: StepRecord): Record<string, string> {
+  const [name = '', value = ''] = marker.split('=');
+  return { [name]: value };
+}
+
+async function writeFiles(
+  folder: string,
+  spec: StepSpec,
+  record: StepRecord,
+  place: StepPlace,
+  scripts: Readonly<Record<string, string>>,
+): Promise<void> {
   const files: Record<string, string | Uint8Array> = {
     'spec.json': JSON.stringify(record),
     [PLACE_FILE]: JSON.stringify(place),
     supervise: SUPERVISE,
-    launch,
+    ...scripts,
     log: '',
     main: `${' '.repeat(128)}\n`, // room for what launch writes, because the disk may be full by then
     ...(spec.stdoutTo === 'result' ? { result: '' } : {}),
     ...(spec.stdin === undefined ? {} : { stdin: spec.stdin }),
   };
-  await Promise.all([
-    ...Object.entries(files).map(([file, content]) => writeFile(scratch.file(file), content, { mode: 0o600 })),
-    mkdir(scratch.file('home')),
-    mkdir(scratch.file('tmp')),
-  ]);
+  await Promise.all(
+    Object.entries(files).map(([file, content]) => writeFile(path.join(folder, file), content, { mode: 0o600 })),
+  );
 }

@@ -4,6 +4,7 @@ import { open, statfs, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import { isThere } from '../files.js';
 import type { Handle, StepState } from '../port.js';
+import { ranOutOfMemory } from './limits.js';
 import { signalTree, type ProcessTree } from './processes.js';
 import { DEFAULT_PATH } from './scripts.js';
 import type { StepFolder, StepRecord } from './step-folder.js';
@@ -14,11 +15,13 @@ export const MAX_RESULT_BYTES = 4 * 1024 * 1024;
 /** Why such a result is refused. */
 export const RESULT_TOO_LARGE = 'the result of the step is larger than 4 MiB';
 
+const OUT_OF_MEMORY = 'out of memory: it needed more than its limit';
+
 /** Starts the watcher of a step and returns when it, or another one, has claimed it. */
 export async function supervise(folder: StepFolder, record: StepRecord): Promise<void> {
   const words = await open(folder.file('supervise.log'), 'a', 0o600);
   try {
-    const child = spawn('/bin/sh', [folder.file('supervise'), folder.dir, record.marker], {
+    const child = spawn('/bin/sh', [folder.file('supervise'), folder.dir, record.marker, record.sandbox?.kind ?? ''], {
       cwd: folder.dir,
       detached: true,
       env: { PATH: DEFAULT_PATH },
@@ -37,7 +40,7 @@ export async function supervise(folder: StepFolder, record: StepRecord): Promise
 }
 
 export async function treeOf(folder: StepFolder, record: StepRecord): Promise<ProcessTree> {
-  return { main: await folder.main(), marker: record.marker };
+  return { main: await folder.main(), marker: record.marker, isSandboxed: record.sandbox !== undefined };
 }
 
 /** Ends a step whose answer is already larger than any answer may be, before it fills the disk. */
@@ -47,10 +50,16 @@ export async function endFlood(folder: StepFolder, record: StepRecord): Promise<
   await signalTree(await treeOf(folder, record), 'KILL');
 }
 
-export async function exitState(handle: Handle, folder: StepFolder): Promise<StepState | undefined> {
+export async function exitState(
+  handle: Handle,
+  folder: StepFolder,
+  { groups = [] }: StepRecord,
+): Promise<StepState | undefined> {
   const exit = await folder.exit();
   if (exit === undefined) return undefined;
-  const { code, reason } = exit;
+  const { code } = exit;
+  const isKilled = code === 128 + os.constants.signals.SIGKILL;
+  const reason = exit.reason ?? (isKilled && (await ranOutOfMemory(groups)) ? OUT_OF_MEMORY : undefined);
   const signal = signalOf(code);
   return { handle, phase: 'exited', exit: { code, ...(signal ? { signal } : {}) }, ...(reason ? { reason } : {}) };
 }
