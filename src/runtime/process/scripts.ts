@@ -27,6 +27,7 @@ export const SUPERVISE = `#!/bin/sh
 umask 022
 cd "$1" || exit 1
 marker=$2
+sandbox=$3
 ${WHO_AM_I}
 if [ -r /proc/sys/kernel/random/boot_id ]; then
   read -r boot </proc/sys/kernel/random/boot_id
@@ -48,7 +49,7 @@ read -r main <main
 [ -z "$main" ] || kill -KILL -- "-$main" 2>/dev/null
 rounds=0
 # With the first process of a sandbox all others have gone.
-[ -z "$3" ] || rounds=20
+[ -z "$sandbox" ] || rounds=20
 while [ $rounds -lt 20 ]; do
   left=$(grep -lsF "$marker" /proc/[0-9]*/environ)
   [ -n "$left" ] || break
