@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { ResourceFailure, type FetchResult, type StepContext, type Version } from '../../src/resources/contract.js';
 import type { MockGetParams, MockSource } from './schema.js';
@@ -16,16 +16,21 @@ export async function getMock(
   const { source, params, version, dir } = request;
   if (source.log !== undefined) context.log(`${source.log}\n`);
   const files = { ...source.create_files, ...params.create_files_via_params };
+  if (isMirror(source, params)) await writeImage(context, dir);
   await writeFile(join(dir, 'version'), version['version'] ?? '');
-  // Resource types of the server have no container that could be privileged.
-  await writeFile(join(dir, 'privileged'), 'false');
-  if (source.mirror_self === true || params.mirror_self_via_params === true) await writeImage(dir);
+  await writeFile(join(dir, 'privileged'), String(context.isPrivileged ?? false));
   for (const [path, text] of Object.entries(files)) await writeInside(dir, path, text);
   return { version, metadata: source.metadata ?? [] };
 }
 
-/** An image of nothing but a mark: runtimes give its steps their own default tools. See `readme.md`. */
-async function writeImage(dir: string): Promise<void> {
+/** Does a get of these make an image of its own surroundings? */
+export function isMirror(source: MockSource, params: MockGetParams): boolean {
+  return source.mirror_self === true || params.mirror_self_via_params === true;
+}
+
+/** Where no image can be run it is nothing but a mark: steps get the runtime's own default tools. See `readme.md`. */
+async function writeImage(context: StepContext, dir: string): Promise<void> {
+  if (context.writeOwnImage) return context.writeOwnImage(dir, 'mock');
   await mkdir(join(dir, 'rootfs'), { recursive: true });
   await writeFile(join(dir, 'metadata.json'), `${JSON.stringify({ env: [], user: '', mirrors_host: true })}\n`);
 }
@@ -35,5 +40,6 @@ async function writeInside(dir: string, path: string, text: string): Promise<voi
   if (!target.startsWith(resolve(dir) + sep))
     throw new ResourceFailure(`create_files: '${path}' leads out of the folder`);
   await mkdir(dirname(target), { recursive: true });
+  await rm(target, { force: true }); // a file of an image is shared with other images
   await writeFile(target, text, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
 }

@@ -1,6 +1,6 @@
 import type { ResourceType } from '../../src/resources/contract.js';
 import { checkMock } from './check.js';
-import { getMock } from './get.js';
+import { getMock, isMirror } from './get.js';
 import { putMock } from './put.js';
 import {
   mockGetParams,
@@ -15,6 +15,7 @@ import {
 export const mock: ResourceType<MockSource, MockGetParams, MockPutParams> = {
   name: 'mock',
   schema: { source: mockSource, getParams: mockGetParams, putParams: mockPutParams },
+  isOwnImage: isMirror,
   check: checkMock,
   get: getMock,
   put: putMock,

@@ -118,8 +118,27 @@ describe('mock', () => {
   });
 
   it('refuses bad values, all of them at once, with their paths', () => {
-    expect(() => source({ check_delay: 'soon', metadata: [{ name: 'a' }], mirror_slef: true })).toThrow(
-      'source: check_delay: is not a duration such as "10s"; metadata[0].value: is missing; mirror_slef: unknown key; did you mean "mirror_self"?',
+    expect(() => source({ check_delay: 'soon', metadata: [{ name: 'a' }] })).toThrow(
+      'source: check_delay: is not a duration such as "10s"; metadata[0].value: is missing',
     );
+  });
+
+  it('lets further keys through', async () => {
+    expect(await check({ initial_version: 'a', of_somebody: { else: true } })).toEqual([{ version: 'a' }]);
+  });
+
+  it('says so in its versions when it has privileges', async () => {
+    context = { ...context, isPrivileged: true };
+    expect(await check({ initial_version: 'a' })).toEqual([{ version: 'a', privileged: 'true' }]);
+    expect((await put({}, { version: 'b' })).version).toEqual({ version: 'b', privileged: 'true' });
+    await get({});
+    expect(readFileSync(join(dir, 'privileged'), 'utf8')).toBe('true');
+  });
+
+  it('leaves the making of its image to the server where that can', async () => {
+    const made: unknown[] = [];
+    context = { ...context, writeOwnImage: async (...call) => void made.push(call) };
+    await get({ mirror_self: true });
+    expect(made).toEqual([[dir, 'mock']]);
   });
 });

@@ -1,6 +1,7 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { resolve, sep } from 'node:path';
 import { ResourceFailure, type FetchResult, type StepContext } from '../../src/resources/contract.js';
+import { versionOf } from './check.js';
 import type { MockPutParams, MockSource } from './schema.js';
 
 /** Makes the version that the params name. */
@@ -15,7 +16,7 @@ export async function putMock(
     context.log(lines.toSorted().join(''));
   }
   const version = params.file === undefined ? (params.version ?? '') : (await readInside(dir, params.file)).trimEnd();
-  return { version: { version }, metadata: source.metadata ?? [] };
+  return { version: versionOf(context, version), metadata: source.metadata ?? [] };
 }
 
 async function readInside(dir: string, path: string): Promise<string> {

@@ -3,7 +3,8 @@ import { parseDurationMs } from '../../src/resources/contract.js';
 
 const files = z.record(z.string().min(1), z.string());
 
-export const mockSource = z.strictObject({
+/** Further keys are let through and mean nothing, as Concourse's own mock does it. */
+export const mockSource = z.looseObject({
   mirror_self: z.boolean().optional().describe('get makes an image that steps can run in.'),
   initial_version: z.string().optional().describe('Version of the first check. Default `mock`.'),
   no_initial_version: z.boolean().optional().describe('The first check finds nothing.'),
@@ -24,14 +25,14 @@ export const mockSource = z.strictObject({
 
 export type MockSource = z.output<typeof mockSource>;
 
-export const mockGetParams = z.strictObject({
+export const mockGetParams = z.looseObject({
   mirror_self_via_params: z.boolean().optional().describe('As mirror_self of the source.'),
   create_files_via_params: files.optional().describe('Further files; they replace those of the source.'),
 });
 
 export type MockGetParams = z.output<typeof mockGetParams>;
 
-export const mockPutParams = z.strictObject({
+export const mockPutParams = z.looseObject({
   version: z.string().optional().describe('The version to make.'),
   file: z.string().min(1).optional().describe('File with the version to make.'),
   print_env: z.boolean().optional().describe('Print the variables of the step.'),

@@ -11,6 +11,7 @@ import {
   type LeaseHolder,
 } from '../persistence/index.js';
 import { messageOf, type Clock, type Logger, type Settings } from '../platform/index.js';
+import type { CustomTypes } from '../custom-types/index.js';
 import type { PipelinesService } from '../pipelines/index.js';
 import type { ResourceTypeRegistry } from '../resources/index.js';
 import type { ArtifactRef, ArtifactStore, Handle, RuntimePool } from '../runtime/index.js';
@@ -31,6 +32,7 @@ export interface EngineParts {
   readonly places: Places;
   readonly artifacts: ArtifactStore;
   readonly resourceTypes: Pick<ResourceTypeRegistry, 'get'>;
+  readonly customTypes: CustomTypes;
   readonly pipelines: Pick<PipelinesService, 'setPipelineIn'>;
   readonly settings: Settings;
   readonly clock: Clock;
@@ -225,7 +227,14 @@ export function artifactsOf(result: unknown): ArtifactRef[] {
 /** Secrets written into the sources and params of the plan: steps that finished before a restart are not asked again. */
 function secretsOf(plan: PlanNode): string[] {
   const { step } = plan;
-  const found = 'source' in step ? secretsIn([step.source, 'params' in step ? step.params : undefined]) : [];
+  const found =
+    'source' in step
+      ? secretsIn([
+          step.source,
+          'params' in step ? step.params : undefined,
+          'resourceTypes' in step ? step.resourceTypes : undefined,
+        ])
+      : [];
   mapNodes(step, (child) => {
     found.push(...secretsOf(child));
     return child;

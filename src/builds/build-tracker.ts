@@ -27,6 +27,7 @@ import {
   type Logger,
   type Loop,
 } from '../platform/index.js';
+import { CustomTypes } from '../custom-types/index.js';
 import { PipelinesService } from '../pipelines/index.js';
 import { ResourceTypeRegistry } from '../resources/index.js';
 import { ARTIFACTS, RUNTIME, RuntimePool, type ArtifactStore, type Runtime } from '../runtime/index.js';
@@ -76,6 +77,9 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
     @Inject(Metrics) metrics: Metrics,
     @Optional() @Inject(CHECK_RUNNER) checkRunner?: CheckRunner,
     @Optional() @Inject(CREDENTIALS) credentials?: CredentialSource,
+    @Optional()
+    @Inject(CustomTypes)
+    customTypes = new CustomTypes(db, runtime, artifacts, resourceTypes, settings, clock, log),
   ) {
     this.holder = { instance: settings.instanceId, epoch: settings.epoch };
     const pool = RuntimePool.of(runtime);
@@ -85,6 +89,7 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
       places: new Places(db, notifications, pool, settings.instanceId),
       artifacts,
       resourceTypes,
+      customTypes,
       pipelines,
       settings,
       clock,
@@ -259,6 +264,14 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
     const theirs = [...new Set(loose.flatMap(({ id }) => buildOfHandle(id) ?? []))];
     const needed = await artifactsInUse(this.db, theirs, settings.keepFailedArtifactsMs);
     for (const ref of loose) if (!needed.has(ref.id)) await artifacts.remove(ref);
+    await this.sweepImages();
+  }
+
+  private async sweepImages(): Promise<void> {
+    const { runtime, customTypes, settings, clock } = this.parts;
+    const steps = await runtime.list({ instance: settings.instanceId });
+    const inUse = new Set(steps.flatMap(({ labels }) => labels['image'] ?? []));
+    await customTypes.removeUnused(inUse, clock.now());
   }
 }
 

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { CustomTypesModule } from '../custom-types/index.js';
 import { PipelinesModule } from '../pipelines/index.js';
 import { ResourcesModule } from '../resources/index.js';
 import { RuntimeModule } from '../runtime/index.js';
@@ -10,7 +11,7 @@ import { RuntimeMonitor } from './runtime-monitor.js';
 
 /** What other rooms give the engine, `CHECK_RUNNER` and `CREDENTIALS`, is joined to it by the composition root. */
 @Module({
-  imports: [PipelinesModule, ResourcesModule, RuntimeModule],
+  imports: [CustomTypesModule, PipelinesModule, ResourcesModule, RuntimeModule],
   providers: [ArtifactsService, BuildsService, ContainersService, BuildTracker, RuntimeMonitor],
   exports: [ArtifactsService, BuildsService, ContainersService, BuildTracker, RuntimeMonitor],
 })

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import type { JsonObject, PlanNode, TypeChain } from '../model/index.js';
+import type { CustomType } from '../custom-types/index.js';
 import { secretsIn } from '../events/index.js';
 import { cacheDirOf, serverDoor, type ResourceType, type StepContext } from '../resources/index.js';
 import { buildEnv } from './build-env.js';
@@ -10,13 +11,15 @@ import { stepHandle } from './handle.js';
 /** A step's resource, ready to be used: vars filled, type found. */
 export interface ReadyResource {
   readonly type: ResourceType;
+  /** The same, when it is an image of the pipeline's own: its gets and puts run in containers. */
+  readonly custom?: CustomType;
   readonly source: JsonObject;
   readonly params: JsonObject;
 }
 
 /**
  * Fills the vars of source and params and finds the type. Credentials in them are hidden in events from here on.
- * @throws when a var is undefined or the type is not one that this server has.
+ * @throws when a var is undefined, the type is not one that this server has, or it is an image that cannot be run.
  */
 export async function readyResource(
   plan: {
@@ -27,15 +30,18 @@ export async function readyResource(
   },
   walk: Walk,
 ): Promise<ReadyResource> {
-  const { source, params } = await fillVars({ source: plan.source, params: plan.params ?? {} }, walk);
-  walk.run.redactor.add([...secretsIn(source), ...secretsIn(params)]);
-  if (plan.resourceTypes?.length) {
-    throw new Error(
-      `not supported yet: resource type '${plan.type}' is an image of the pipeline's resource_types, which this runtime cannot run`,
-    );
-  }
-  const type = walk.run.parts.resourceTypes.get(plan.type);
-  return { type, source, params };
+  const written = { source: plan.source, params: plan.params ?? {}, chain: plan.resourceTypes ?? [] };
+  const { source, params, chain } = await fillVars(written, walk);
+  walk.run.redactor.add([
+    ...secretsIn(source),
+    ...secretsIn(params),
+    ...chain.flatMap((type) => secretsIn(type.source)),
+  ]);
+  const { customTypes, resourceTypes } = walk.run.parts;
+  if (chain.length === 0) return { type: resourceTypes.get(plan.type), source, params };
+  const custom = customTypes.typeOf(chain);
+  const isContainer = (await customTypes.standIn(custom)) === undefined;
+  return { type: custom, source, params, ...(isContainer ? { custom } : {}) };
 }
 
 /** What a resource type gets to know and to use during a step. */
@@ -46,12 +52,13 @@ export async function stepContext(
   running: { readonly signal: AbortSignal; readonly log: (text: string) => void },
   extraEnv: Readonly<Record<string, string>> = {},
 ): Promise<StepContext> {
-  const { db, settings, clock } = walk.run.parts;
+  const { db, settings, clock, customTypes } = walk.run.parts;
   const cacheDir = cacheDirOf(settings.dataDir, resource.type.name, resource.source);
   await mkdir(cacheDir, { recursive: true });
   const env = { ...buildEnv(walk), ...extraEnv };
+  const now = (): Date => clock.now();
   const server = serverDoor(db, settings, { teamName: walk.run.build.teamName });
-  return { ...running, cacheDir, now: () => clock.now(), env, server, stepId: stepIdOf(node, walk) };
+  return { ...running, cacheDir, now, env, server, stepId: stepIdOf(node, walk), ...(await customTypes.ownImage()) };
 }
 
 /** The moment the build was made tells it from the build of that number in another installation. */

@@ -1,14 +1,13 @@
-import type { GetPlan, ImageResourceConfig, PlanNode, TaskPlan, Version } from '../model/index.js';
-import { publicPlan } from '../planner/index.js';
+import type { BuildEvent, GetPlan, ImageResourceConfig, PlanNode, TaskPlan, Version } from '../model/index.js';
+import { publicPlan, typedSource } from '../planner/index.js';
 import { parseInput } from '../resources/index.js';
-import type { StepImage } from '../runtime/index.js';
+import type { ArtifactRef, StepImage } from '../runtime/index.js';
 import { artifactNamed } from './artifact-path.js';
 import type { Walk } from './build-run.js';
 import { runInProcess } from './in-process.js';
 import { beginOnce, interrupted, runLeaf, withDeadline, type LeafEnd } from './leaf.js';
 import type { Outcome } from './outcome.js';
 import { readyResource, stepContext } from './resource-step.js';
-import { getStep } from './steps/get.js';
 import type { ReadyTask } from './task-config.js';
 
 /** What became of a task's image: it is there, or why the task cannot run. */
@@ -44,14 +43,11 @@ async function fetchImage(
 ): Promise<ImageEnd> {
   // What the image's steps make is nothing that later steps of the build see.
   const inner: Walk = { ...walk, scope: walk.scope.inner() };
-  const custom = plan.resourceTypes?.filter(({ name }) => name === resource.type) ?? [];
   const get: Omit<GetPlan, 'version'> = {
     kind: 'get',
     name: 'image',
-    type: resource.type,
-    source: resource.source ?? {},
+    ...typedSource(resource, plan.resourceTypes),
     ...(resource.params === undefined ? {} : { params: resource.params }),
-    resourceTypes: custom,
   };
   let version: Version | undefined;
   const checked = await runLeaf<{ version: Version }>({ ...node, id: `${node.id}/image-check` }, inner, {
@@ -60,9 +56,41 @@ async function fetchImage(
   });
   if (checked !== 'succeeded' || version === undefined) return { outcome: badOutcome(checked) };
   const step: GetPlan = { ...get, version };
-  const got = await getStep({ id: `${node.id}/image-get`, step }, step, inner);
-  const artifact = inner.scope.artifact('image');
+  let artifact: ArtifactRef | undefined;
+  const got = await runLeaf<ImageResult>({ id: `${node.id}/image-get`, step }, inner, {
+    run: () => getImage({ id: `${node.id}/image-get`, step }, step, inner),
+    apply: ({ artifacts }) => (artifact = artifacts.image),
+  });
   return got === 'succeeded' && artifact ? { image: { artifact } } : { outcome: badOutcome(got) };
+}
+
+interface ImageResult {
+  readonly artifacts: { readonly image: ArtifactRef };
+}
+
+/** Fetches the image unless the server has it already. */
+async function getImage(node: PlanNode, plan: GetPlan, walk: Walk): Promise<LeafEnd<ImageResult>> {
+  const { run } = walk;
+  const { version = {} } = plan;
+  const { step } = await beginOnce(node, walk, {}, () => [
+    { event: 'initialize-get', data: run.at(node.id) },
+    { event: 'start-get', data: run.at(node.id) },
+  ]);
+  return withDeadline(step, walk, async (deadline) => {
+    const { type, source, params } = await readyResource(plan, walk);
+    const origin = { type, source, params, who: `the task's image` };
+    const end = await runInProcess(node, walk, deadline, async (running) => {
+      const context = await stepContext(node, { type, source, params }, walk, running);
+      return run.parts.customTypes.fetchImage(origin, version, context);
+    });
+    if (end.kind === 'interrupted') return interrupted(node, walk, deadline, end.lastEvents);
+    const finish = (exitStatus: number): BuildEvent[] => [
+      ...end.lastEvents,
+      { event: 'finish-get', data: { ...run.at(node.id), exit_status: exitStatus, version } },
+    ];
+    if (end.kind === 'failed') return { outcome: 'failed', events: finish(end.exitStatus) };
+    return { outcome: 'succeeded', result: { artifacts: { image: end.value } }, events: finish(0) };
+  });
 }
 
 /** An image that cannot be had is an error, not a failure of the task. */

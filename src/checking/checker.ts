@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import type { JsonObject, ResourceId, Version } from '../model/index.js';
+import { Inject, Injectable, Optional, type OnApplicationBootstrap } from '@nestjs/common';
+import type { JsonObject, ResourceId, TypeChain, Version } from '../model/index.js';
 import {
   anyHistoryOf,
   checkFailures,
@@ -18,6 +18,7 @@ import {
   type CheckTarget,
 } from '../persistence/index.js';
 import { CredentialsService } from '../credentials/index.js';
+import { CustomTypes } from '../custom-types/index.js';
 import { Redactor, secretsIn } from '../events/index.js';
 import {
   CLOCK,
@@ -27,11 +28,11 @@ import {
   Metrics,
   NotFoundError,
   Settings,
-  UserError,
   type Clock,
   type Counter,
   type Logger,
 } from '../platform/index.js';
+import { typedSource } from '../planner/index.js';
 import {
   cacheDirOf,
   configDigest,
@@ -65,7 +66,10 @@ export type CheckOutcome = { readonly kind: 'busy' } | { readonly kind: 'done'; 
 
 /** A resource whose vars are filled in, ready to be checked. */
 export interface ReadyTarget extends CheckTarget {
+  /** The type's defaults are in it. */
   readonly source: JsonObject;
+  /** The pipeline's own types that its type is made of; none for a type of the server. */
+  readonly chain: TypeChain;
   readonly secrets: readonly string[];
   /** Why the vars could not be filled in; the check fails with it. */
   readonly fault?: Error;
@@ -99,6 +103,7 @@ export class Checker implements OnApplicationBootstrap {
     @Inject(LOGGER) private readonly log: Logger,
     @Inject(Metrics) metrics: Metrics,
     @Inject(CredentialsService) private readonly credentials: Pick<CredentialsService, 'fill'>,
+    @Optional() @Inject(CustomTypes) private readonly customTypes?: Pick<CustomTypes, 'typeOf'>,
   ) {
     this.outcomes = metrics.counter('weir_checks_total', 'Checks of resources that ended.', ['outcome']);
     this.shared = metrics.counter(
@@ -142,13 +147,15 @@ export class Checker implements OnApplicationBootstrap {
 
   /** Fills the vars of the source. Never throws: a fault is the check's. */
   async prepare(target: CheckTarget): Promise<ReadyTarget> {
-    const written = target.config.source ?? {};
+    const { source: written, resourceTypes: types = [] } = typedSource(target.config, target.resourceTypes);
     try {
-      const { value: source, secrets } = await this.credentials.fill(written, target);
-      return { ...target, source, secrets: [...secrets, ...secretsIn(source)] };
+      const { value, secrets } = await this.credentials.fill({ source: written, chain: types }, target);
+      const { source, chain } = value;
+      const hidden = [...secrets, ...secretsIn(source), ...chain.flatMap((type) => secretsIn(type.source))];
+      return { ...target, source, chain, secrets: hidden };
     } catch (error) {
       const fault = error instanceof Error ? error : new Error(messageOf(error));
-      return { ...target, source: written, secrets: [], fault };
+      return { ...target, source: written, chain: types, secrets: [], fault };
     }
   }
 
@@ -215,17 +222,16 @@ export class Checker implements OnApplicationBootstrap {
   }
 
   /** @throws UserError when vars are undefined, the type is unknown or the source is refused by it. */
-  private evaluate({ config, resourceTypes, source, fault }: ReadyTarget): Evaluated {
+  private evaluate({ config, chain, source, fault }: ReadyTarget): Evaluated {
     if (fault !== undefined) throw fault;
-    const custom = resourceTypes?.find((type) => type.name === config.type);
-    if (custom)
-      throw new UserError(
-        'resource-type-unsupported',
-        `resource type "${config.type}" is an image of the pipeline's resource_types, which this server cannot run`,
-      );
-    const type = this.types.get(config.type);
+    const type = chain.length > 0 ? this.customType(chain) : this.types.get(config.type);
     const parsed = parseInput(type.schema.source, source, `source of resource "${config.name}"`);
     return { type, source, digest: configDigest(type.name, source), host: type.hostOf?.(parsed) };
+  }
+
+  private customType(chain: TypeChain): ResourceType {
+    if (!this.customTypes) throw new Error('this server runs no types that are images');
+    return this.customTypes.typeOf(chain);
   }
 
   private async claim(target: CheckTarget, digest: string, unlessSinceMs?: number): Promise<CheckClaim | undefined> {
@@ -274,8 +280,19 @@ export class Checker implements OnApplicationBootstrap {
     const bounds = { ...CHECK_BOUNDS, timeoutMs: checkTimeoutMs(config, this.settings.checkTimeoutMs) };
     const now = (): Date => this.clock.now();
     const request = { source: parsed, ...(version === undefined ? {} : { version }) };
-    const own = { cacheDir, now, server: serverDoor(this.db, this.settings, target) };
+    const env = this.envOf(target);
+    const own = { cacheDir, now, env, server: serverDoor(this.db, this.settings, target) };
     return runBounded((bounded) => type.check({ ...bounded, ...own }, request), bounds, context);
+  }
+
+  /** What is known of a check that belongs to no build. */
+  private envOf({ teamName, pipelineId, pipelineName }: CheckTarget): Record<string, string> {
+    return {
+      BUILD_TEAM_NAME: teamName,
+      BUILD_PIPELINE_ID: String(pipelineId),
+      BUILD_PIPELINE_NAME: pipelineName,
+      ATC_EXTERNAL_URL: this.settings.externalUrl,
+    };
   }
 
   private async end(ended: CheckResult, share: boolean): Promise<void> {

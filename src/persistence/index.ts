@@ -19,6 +19,7 @@ export * from './repositories/build-lifecycle.js';
 export * from './repositories/builds.js';
 export * from './unavailable.js';
 export * from './repositories/check-state.js';
+export * from './repositories/image-checks.js';
 export * from './repositories/shared-checks.js';
 export * from './repositories/watched-jobs.js';
 export * from './repositories/job-snapshots.js';

@@ -8,6 +8,7 @@ import {
   type PlanStep,
   type PutStepConfig,
   type ResourceConfig,
+  type ResourceTypeConfig,
   type StepConfig,
   type StepModifiers,
   type TaskStepConfig,
@@ -230,11 +231,8 @@ class PlanMaker {
     return found;
   }
 
-  /** Type, source with the type's defaults under it, and the chain of the pipeline's own types. */
-  private typed(resource: ResourceConfig): { type: string; source: JsonObject; resourceTypes?: TypeChain } {
-    const chain = typeChain(resource.type, this.config);
-    const source = { ...chain[0]?.defaults, ...resource.source };
-    return { type: resource.type, source, ...(chain.length > 0 ? { resourceTypes: chain } : {}) };
+  private typed(resource: ResourceConfig): TypedSource {
+    return typedSource(resource, this.config.resource_types);
   }
 
   private node(make: PlanStep | (() => PlanStep)): PlanNode {
@@ -263,9 +261,28 @@ function task(step: TaskStepConfig, config: PipelineConfig, tags: Tags): PlanSte
   };
 }
 
+/** Something with a type, as a plan has it. */
+export interface TypedSource {
+  readonly type: string;
+  /** The type's defaults are in it. */
+  readonly source: JsonObject;
+  /** Absent for a type of the server. */
+  readonly resourceTypes?: TypeChain;
+}
+
+/** Type, source with the type's defaults under it, and the chain of the pipeline's own types. */
+export function typedSource(
+  { type, source }: { readonly type: string; readonly source?: JsonObject },
+  types: readonly ResourceTypeConfig[] | null | undefined,
+): TypedSource {
+  const chain = typeChain(type, types ?? []);
+  const whole = { ...chain[0]?.defaults, ...source };
+  return { type, source: whole, ...(chain.length > 0 ? { resourceTypes: chain } : {}) };
+}
+
 /** A type may shadow the server's type of the same name, so a name is followed at most once. */
-function typeChain(name: string, config: PipelineConfig): TypeChain {
-  const left = new Map((config.resource_types ?? []).map((type) => [type.name, type]));
+function typeChain(name: string, types: readonly ResourceTypeConfig[]): TypeChain {
+  const left = new Map(types.map((type) => [type.name, type]));
   const chain = [];
   for (let next = left.get(name); next; next = left.get(next.type)) {
     chain.push(next);

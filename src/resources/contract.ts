@@ -27,6 +27,11 @@ export interface ResourceType<Source = unknown, GetParams = unknown, PutParams =
   readonly uniqueHistory?: boolean;
   /** What limits of concurrent checks count by, for example the host of a URI; undefined: no limit. */
   hostOf?(source: Source): string | undefined;
+  /**
+   * True when a get of these makes an image in which this very type speaks the container protocol: a runtime without images
+   * then uses the type itself where the pipeline wants that image.
+   */
+  isOwnImage?(source: Source, params: GetParams): boolean;
   check(
     context: CheckContext,
     request: { readonly source: Source; readonly version?: Version },
@@ -55,6 +60,15 @@ export interface CheckContext {
   now(): Date;
   /** Absent in a container. */
   readonly server?: ServerDoor;
+  /** Metadata as {@link StepContext.env} has it, as far as it is known without a build. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The type runs in a container that may do everything. */
+  readonly isPrivileged?: boolean;
+  /**
+   * Fills the empty folder with an image (`rootfs/`, `metadata.json`) of the usual tools of this machine, in which the named
+   * type of the server speaks the container protocol. Undefined where there can be none.
+   */
+  readonly writeOwnImage?: (dir: string, type: string) => Promise<void>;
 }
 
 /**

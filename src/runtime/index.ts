@@ -6,3 +6,4 @@ export { RuntimePool } from './pool/runtime-pool.js';
 export type { Member, Need } from './pool/choose-member.js';
 export { DockerRuntime } from './docker/docker-runtime.js';
 export { ARTIFACTS, RUNTIME, RuntimeModule, chooseRuntime } from './runtime.module.js';
+export { MachineImages, writeTypeImage, type ImageExtras } from './machine-image/machine-images.js';

@@ -93,6 +93,8 @@ export interface ArtifactStore {
   /** One file of the artifact. @throws UserError `file-not-found` naming artifact and path; paths cannot leave the artifact. */
   readFile(ref: ArtifactRef, path: string): Promise<Buffer>;
   exists(ref: ArtifactRef): Promise<boolean>;
+  /** Notes that the artifact is used now, which {@link list} tells as `createdAt`. @returns false when there is none. */
+  touch(ref: ArtifactRef): Promise<boolean>;
   /** As a tar stream. */
   read(ref: ArtifactRef): Promise<Readable>;
   remove(ref: ArtifactRef): Promise<void>;

@@ -1,0 +1,412 @@
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { mock } from '../../resource-types/mock/index.js';
+import type { BuildTracker } from '../../src/builds/index.js';
+import { Checker } from '../../src/checking/index.js';
+import { CredentialsService } from '../../src/credentials/index.js';
+import { CustomTypes } from '../../src/custom-types/index.js';
+import type { BuildId, PlanNode, ResourceId, Version } from '../../src/model/index.js';
+import { requestAbort } from '../../src/persistence/index.js';
+import { Metrics, Settings, systemClock } from '../../src/platform/index.js';
+import type { ResourceType } from '../../src/resources/index.js';
+import { DirectoryArtifactStore, DockerRuntime, HostRuntime, type Runtime } from '../../src/runtime/index.js';
+import { eventFaults, outputLines, stepNames } from '../support/build-scenarios.js';
+import { TestDocker } from '../support/docker-daemon.js';
+import { EngineWorld, silent } from '../support/engine-world.js';
+import { ImageType } from '../support/protocol-image.js';
+
+type Made = { id: BuildId; plan: PlanNode };
+
+const docker = await TestDocker.start();
+let world: EngineWorld;
+let epoch = 1;
+beforeAll(async () => {
+  world = await EngineWorld.create();
+});
+afterAll(async () => {
+  await world.close();
+  await docker?.stop();
+});
+
+const lines = async ({ id, plan }: Made): Promise<string[]> => {
+  const events = await world.events(id);
+  return outputLines(events, stepNames(plan, events));
+};
+const errors = async ({ id }: Made): Promise<unknown[]> =>
+  (await world.events(id))
+    .filter(({ event }) => event === 'error')
+    .map(({ data }) => (data as { message: string }).message);
+const eventsOf = async ({ id }: Made, name: string): Promise<unknown[]> =>
+  (await world.events(id)).filter(({ event }) => event === name).map(({ data }) => data);
+const pipeline = (types: string, source: string, ...steps: string[]): string =>
+  `{resource_types: ${types}, resources: [{name: r, type: mine, source: ${source}}], jobs: [{name: j, plan: [${steps.join(', ')}]}]}`;
+const run = async (text: string): Promise<Made> => world.start(await world.pipeline(text));
+const task = (script: string, more = ''): string =>
+  `{task: t, config: {platform: linux, image_resource: {type: registry-image, source: {}}, run: {path: sh, args: [-ec, ${JSON.stringify(script)}]}${more}}}`;
+const settingsOf = (): Settings =>
+  new Settings({ dataDir: world.folder, instanceId: 'one', epoch, externalUrl: 'http://weir' });
+
+describe.each<[string, () => Runtime, boolean]>([
+  ['Docker', () => new DockerRuntime(docker!.client, world.artifacts, 'custom'), docker !== undefined],
+  [
+    'the host',
+    () => new HostRuntime(world.folder, world.artifacts),
+    (await new HostRuntime('/nonexistent', new DirectoryArtifactStore('/nonexistent')).capabilities()).images,
+  ],
+])('custom resource types on %s', (name, makeRuntime, isThere) => {
+  if (!isThere) {
+    console.warn(`SKIPPED: custom resource types on ${name}: it runs no images here`);
+    it.skip(`needs images on ${name}`, () => undefined);
+    return;
+  }
+  let images: ImageType;
+  let count = 0;
+  /** An image of its own for each test. */
+  let mine: string;
+  beforeEach(() => {
+    images = new ImageType();
+    mine = `{name: mine, type: registry-image, source: {id: "${name}-${++count}"}}`;
+  });
+  const types = (): Record<string, ResourceType> => ({
+    'registry-image': images.type,
+    mock: mock,
+  });
+  const server = (): BuildTracker => {
+    const tracker = world.engine(epoch++, { runtime: makeRuntime(), resourceTypes: types() });
+    tracker.start();
+    return tracker;
+  };
+  const customTypes = (): CustomTypes =>
+    new CustomTypes(
+      world.db,
+      makeRuntime(),
+      world.artifacts,
+      { get: (type) => types()[type]! },
+      settingsOf(),
+      systemClock,
+      silent,
+    );
+  const checker = (): Checker => {
+    const settings = settingsOf();
+    const credentials = new CredentialsService(world.db, settings);
+    const get = (type: string): ResourceType => types()[type]!;
+    return new Checker(world.db, { get }, settings, systemClock, silent, new Metrics(), credentials, customTypes());
+  };
+  const check = async (text: string): Promise<{ versions: readonly Version[]; log: string; error?: string }> => {
+    const { id } = await world.pipeline(text);
+    const [row] = await world.db.query<{ id: ResourceId }>(`select id from resources where pipeline_id = $1`, [id]);
+    let log = '';
+    const options = { signal: AbortSignal.timeout(30_000), log: (words: string) => void (log += words) };
+    return checker()
+      .runCheck(row!.id, options)
+      .then(
+        (versions) => ({ versions, log }),
+        (error: Error) => ({ versions: [], log, error: error.message }),
+      );
+  };
+
+  it('runs get and put in containers of the image, with the build in their environment', async () => {
+    const engine = server();
+    const made = await run(
+      pipeline(
+        `[${mine}]`,
+        '{uri: some}',
+        '{get: r, params: {depth: 1}}',
+        '{put: made, resource: r, inputs: all, params: {tag: x}, get_params: {skip: yes}}',
+      ),
+    );
+    expect(await world.finished(made.id, 60_000)).toBe('succeeded');
+    const told = await lines(made);
+    expect(told).toContain('r: in {"source":{"uri":"some"},"params":{"depth":1},"version":{"ref":"v1"}}');
+    expect(told).toContain('made: out {"source":{"uri":"some"},"params":{"tag":"x"}}');
+    expect(told).toContain('made: inputs: r');
+    expect(told).toContain('made: build 1 of j');
+    expect(told).toContain('made: in {"source":{"uri":"some"},"params":{"skip":true},"version":{"ref":"put"}}');
+    expect(await eventsOf(made, 'finish-get')).toMatchObject([
+      { exit_status: 0, version: { ref: 'v1' }, metadata: [{ name: 'from', value: 'image' }] },
+      { exit_status: 0 },
+    ]);
+    expect(await eventsOf(made, 'finish-put')).toMatchObject([{ exit_status: 0, version: { ref: 'put' } }]);
+    expect(eventFaults(await world.events(made.id))).toEqual([]);
+    expect(images.gets).toBe(1);
+    await world.until(() => engine.activeCount === 0, 'the end of the run');
+    expect(await makeRuntime().list({})).toEqual([]);
+    await engine.stop();
+  }, 90_000);
+
+  it('saves the version of a put in the history of the resource, which a check goes on with', async () => {
+    const engine = server();
+    const made = await run(pipeline(`[${mine}]`, '{}', '{put: r, no_get: true}'));
+    expect(await world.finished(made.id, 60_000)).toBe('succeeded');
+    await engine.stop();
+    const [row] = await world.db.query<{ id: ResourceId }>(
+      `select r.id from resources r join builds b on b.pipeline_id = r.pipeline_id where b.id = $1`,
+      [made.id],
+    );
+    let log = '';
+    await checker().runCheck(row!.id, { signal: AbortSignal.timeout(30_000), log: (words) => void (log += words) });
+    expect(log).toContain('check {"source":{},"version":{"ref":"put"}}');
+    const known = await world.db.query<{ ref: string }>(
+      `select v.version->>'ref' as ref from versions v join resources r using (history_id) where r.id = $1 order by v.check_order`,
+      [row!.id],
+    );
+    expect(known.map(({ ref }) => ref)).toEqual(['put', 'c1', 'c2']);
+  }, 90_000);
+
+  it('looks for an image once and fetches it once, for however many steps and builds', async () => {
+    const engine = server();
+    const text = pipeline(
+      `[${mine}]`,
+      '{}',
+      '{in_parallel: [{get: r}, {get: s, resource: r}]}',
+      '{put: r, no_get: true}',
+    );
+    const builds = [await run(text), await run(text)];
+    for (const { id } of builds) expect(await world.finished(id, 90_000)).toBe('succeeded');
+    expect([images.checks, images.gets]).toEqual([1, 1]);
+    await engine.stop();
+  }, 120_000);
+
+  it('makes a type of a type of an image', async () => {
+    const engine = server();
+    const made = await run(
+      pipeline(
+        `[{name: mine, type: base, source: {image: yes}}, ${mine.replace('mine', 'base')}]`,
+        '{}',
+        '{put: r, no_get: true}',
+      ),
+    );
+    expect(await world.finished(made.id, 60_000)).toBe('succeeded');
+    expect(await lines(made)).toContain('r: in an image of an image');
+    await engine.stop();
+  }, 90_000);
+
+  it('lets a type take the name of the type that it is made of, and puts its defaults under the source', async () => {
+    const engine = server();
+    const type = mine.replace('mine', 'registry-image').replace('}}', '}, defaults: {a: low, b: low}}');
+    const text = pipeline(`[${type}]`, '{b: high}', '{get: r}').replace('type: mine', 'type: registry-image');
+    const made = await run(text);
+    expect(await world.finished(made.id, 60_000)).toBe('succeeded');
+    expect(await lines(made)).toContain('r: in {"source":{"a":"low","b":"high"},"version":{"ref":"v1"}}');
+    await engine.stop();
+    expect((await check(text)).log).toContain('{"source":{"a":"low","b":"high"}}');
+  }, 90_000);
+
+  it('fails when the script does, with what it said in the log', async () => {
+    const engine = server();
+    const made = await run(pipeline(`[${mine}]`, '{fail: yes}', '{try: {get: r}}', '{put: r}'));
+    expect(await world.finished(made.id, 60_000)).toBe('failed');
+    expect(await lines(made)).toContain('r: no such thing');
+    expect(await eventsOf(made, 'finish-get')).toMatchObject([{ exit_status: 3 }]);
+    expect(await eventsOf(made, 'finish-put')).toMatchObject([{ exit_status: 4 }]);
+    await engine.stop();
+  }, 90_000);
+
+  it.each([
+    ['get', 'nonsense', '/opt/resource/in answered with something that is no JSON: hello'],
+    ['put', 'null', '/opt/resource/out answered with a null version'],
+  ])(
+    'is errored when a %s answers with %s',
+    async (step, source, message) => {
+      const engine = server();
+      const made = await run(pipeline(`[${mine}]`, `{${JSON.stringify(source)}: yes}`, `{${step}: r}`));
+      expect(await world.finished(made.id, 60_000)).toBe('errored');
+      expect((await errors(made))[0]).toContain(message);
+      await engine.stop();
+    },
+    90_000,
+  );
+
+  it.each([
+    ['checked', 'check', 'no such repository'],
+    ['fetched', 'get', 'the layer is broken'],
+  ])(
+    'is errored when the image cannot be %s',
+    async (_, fault, message) => {
+      const engine = server();
+      const made = await run(pipeline(`[${mine.replace('{id:', `{fault: ${fault}, id:`)}]`, '{}', '{get: r}'));
+      expect(await world.finished(made.id, 60_000)).toBe('errored');
+      expect(await errors(made)).toEqual([`the image of resource type "mine" cannot be had: ${message}`]);
+      await engine.stop();
+    },
+    90_000,
+  );
+
+  it('goes on with a put that runs when its server is another, and does it once', async () => {
+    const first = server();
+    const made = await run(pipeline(`[${mine}]`, '{wait: yes}', '{put: r, no_get: true}'));
+    await world.until(async () => (await lines(made)).some((line) => line.startsWith('r: out')), 'the put', 60_000);
+    await first.stop();
+    const second = server();
+    expect(await world.finished(made.id, 60_000)).toBe('succeeded');
+    const told = await lines(made);
+    expect(told.filter((line) => line.startsWith('r: out') || line === 'r: waited')).toHaveLength(2);
+    await second.stop();
+  }, 90_000);
+
+  it('ends the container when the build is aborted', async () => {
+    const engine = server();
+    const made = await run(pipeline(`[${mine}]`, '{stay: yes}', '{put: r}'));
+    await world.until(async () => (await lines(made)).includes('r: staying'), 'the put', 60_000);
+    await world.db.tx((tx) => requestAbort(tx, made.id, 'somebody', 'graceful'));
+    expect(await world.finished(made.id, 60_000)).toBe('aborted');
+    await engine.stop();
+  }, 90_000);
+
+  it('checks in a container, of which nothing is left', async () => {
+    const { versions, log, error } = await check(pipeline(`[${mine}]`, '{uri: some}', '{get: r}'));
+    expect(error).toBeUndefined();
+    expect(versions).toEqual([{ ref: 'c1' }, { ref: 'c2' }]);
+    expect(log).toMatch(/check \{"source":\{"uri":"some"\}\} of main\/p\d+/);
+    const left = await makeRuntime().list({ kind: 'script' });
+    expect(left).toEqual([]);
+  }, 60_000);
+
+  it('finds nothing when a check prints nothing', async () => {
+    expect(await check(pipeline(`[${mine}]`, '{silent: yes}', '{get: r}'))).toMatchObject({ versions: [] });
+  }, 60_000);
+
+  it('tells what a check said that failed', async () => {
+    const { error } = await check(pipeline(`[${mine}]`, '{fail: yes}', '{get: r}'));
+    expect(error).toMatch(/\/opt\/resource\/check failed with exit status 3:[^]*out of order/);
+  }, 60_000);
+
+  it('removes containers of checks that an earlier life has left', async () => {
+    const runtime = makeRuntime();
+    const artifact = await images.type
+      .get({ signal: AbortSignal.timeout(1000) } as never, {
+        source: {},
+        params: {},
+        version: {},
+        dir: path.join(world.folder, `lost-${count}`),
+      })
+      .then(() => world.artifacts.create(`lost-${name.replace(' ', '-')}`, async () => undefined));
+    await world.artifacts.remove(artifact);
+    const type = customTypes().typeOf([{ name: 'mine', type: 'registry-image', source: { id: `lost-${name}` } }]);
+    const context = {
+      signal: AbortSignal.timeout(30_000),
+      cacheDir: world.folder,
+      log: () => undefined,
+      now: () => new Date(),
+    };
+    const image = await type.image(context);
+    await runtime.start({
+      handle: 'script-lost',
+      labels: { instance: 'one', kind: 'script', epoch: '0' },
+      argv: ['/bin/sleep', '1000'],
+      env: {},
+      mounts: [],
+      stdoutTo: 'result',
+      image: { artifact: image.artifact },
+    });
+    await customTypes().onApplicationBootstrap();
+    expect(await runtime.inspect('script-lost')).toMatchObject({ phase: 'absent' });
+  }, 60_000);
+
+  it('keeps images that are used and removes those that are not', async () => {
+    const type = customTypes().typeOf([{ name: 'mine', type: 'registry-image', source: { id: `kept-${name}` } }]);
+    const context = {
+      signal: AbortSignal.timeout(30_000),
+      cacheDir: world.folder,
+      log: () => undefined,
+      now: () => new Date(),
+    };
+    const { artifact } = await type.image(context);
+    const later = new Date(Date.now() + 25 * 3_600_000);
+    await customTypes().removeUnused(new Set([artifact.id]), later);
+    expect(await world.artifacts.exists(artifact)).toBe(true);
+    await customTypes().removeUnused(new Set(), new Date());
+    expect(await world.artifacts.exists(artifact)).toBe(true);
+    await customTypes().removeUnused(new Set(), later);
+    expect(await world.artifacts.exists(artifact)).toBe(false);
+    await type.image(context);
+    expect([images.checks, images.gets]).toEqual([1, 2]);
+  }, 60_000);
+
+  describe('mirrored by mock', () => {
+    const mirror = '{name: mine, type: mock, source: {mirror_self: true}}';
+    const inMirror = (script: string, image = '{type: mock, source: {mirror_self: true}}'): string =>
+      task(script).replace('{type: registry-image, source: {}}', image);
+
+    it('gives a task a shell and the usual tools', async () => {
+      const engine = server();
+      const script =
+        'bash -c "echo $((6 * 7))"; env | grep -c PATH; ls / | sort | xargs; echo a b | awk "{print \\$2}"';
+      const made = await run(`jobs: [{name: j, plan: [${inMirror(script)}]}]`);
+      expect(await world.finished(made.id, 90_000)).toBe('succeeded');
+      const told = (await lines(made)).filter((line) => line.startsWith('t: '));
+      expect(told).toEqual(expect.arrayContaining(['t: 42', 't: b']));
+      expect(told.join()).toContain('bin ');
+      await engine.stop();
+    }, 120_000);
+
+    it('is an image of custom types, in which mock speaks the protocol', async () => {
+      const engine = server();
+      const made = await run(
+        pipeline(
+          `[${mirror}]`,
+          '{create_files: {a: text}, metadata: [{name: m, value: x}], log: hello}',
+          '{get: r}',
+          '{put: made, resource: r, params: {version: two, print_env: true}, no_get: true}',
+          `{task: t, config: {platform: linux, image_resource: {type: mock, source: {mirror_self: true}}, inputs: [{name: r}], run: {path: cat, args: [r/a]}}}`,
+        ),
+      );
+      expect(await world.finished(made.id, 90_000)).toBe('succeeded');
+      const told = await lines(made);
+      expect(told).toEqual(expect.arrayContaining(['r: hello', 't: text', 'made: BUILD_JOB_NAME=j']));
+      expect(await eventsOf(made, 'finish-put')).toMatchObject([
+        { version: { version: 'two' }, metadata: [{ name: 'm', value: 'x' }] },
+      ]);
+      await engine.stop();
+      const checked = await check(pipeline(`[${mirror}]`, '{initial_version: a}', '{get: r}'));
+      expect(checked.versions).toEqual([{ version: 'a' }]);
+    }, 120_000);
+
+    it('mirrors itself again where it is an image', async () => {
+      const engine = server();
+      const made = await run(
+        `{resource_types: [${mirror}], jobs: [{name: j, plan: [${inMirror('bash -c "echo mirrored"', '{type: mine, source: {mirror_self: true}}')}]}]}`,
+      );
+      expect(await world.finished(made.id, 90_000)).toBe('succeeded');
+      expect(await lines(made)).toContain('t: mirrored');
+      await engine.stop();
+    }, 120_000);
+  });
+});
+
+describe('custom resource types without images', () => {
+  const server = (): BuildTracker => {
+    const tracker = world.engine(epoch++, {
+      resourceTypes: { mock: mock, 'registry-image': new ImageType().type },
+    });
+    tracker.start();
+    return tracker;
+  };
+
+  it('are refused with the way out', async () => {
+    const engine = server();
+    const made = await run(pipeline('[{name: mine, type: registry-image, source: {}}]', '{}', '{get: r}'));
+    expect(await world.finished(made.id)).toBe('errored');
+    expect((await errors(made))[0]).toMatch(
+      /^resource type "mine" is an image, and this server's runtime runs no images \(.+\) Start the server with --runtime docker, or install bubblewrap\.$/,
+    );
+    await engine.stop();
+  });
+
+  it('are mock itself where their image is its mirror', async () => {
+    const engine = server();
+    const made = await run(
+      pipeline(
+        '[{name: mine, type: base, source: {mirror_self: true}}, {name: base, type: mock, source: {mirror_self: true}}]',
+        '{metadata: [{name: m, value: x}]}',
+        '{put: r, params: {version: two}}',
+      ),
+    );
+    expect(await world.finished(made.id)).toBe('succeeded');
+    expect(await eventsOf(made, 'finish-put')).toMatchObject([{ version: { version: 'two' } }]);
+    await world.until(() => engine.activeCount === 0, 'the end of the run');
+    expect(await readdir(path.join(world.folder, 'machine-images')).catch(() => [])).toBeDefined();
+    await engine.stop();
+  });
+});
