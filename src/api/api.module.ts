@@ -3,6 +3,7 @@ import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { AuthModule } from '../auth/index.js';
 import { BuildsModule } from '../builds/index.js';
 import { CheckingModule } from '../checking/index.js';
+import { CredentialsModule } from '../credentials/index.js';
 import { EventsModule } from '../events/index.js';
 import { PipelinesModule } from '../pipelines/index.js';
 import { ResourcesModule } from '../resources/index.js';
@@ -27,6 +28,12 @@ import { TeamsController } from './controllers/teams.controller.js';
 import { TokensController } from './controllers/tokens.controller.js';
 import { UsersController } from './controllers/users.controller.js';
 import { VersionsController } from './controllers/versions.controller.js';
+import { CausalityController } from './controllers/causality.controller.js';
+import { FeedsController } from './controllers/feeds.controller.js';
+import { OperatorController } from './controllers/operator.controller.js';
+import { ResourceTypesController } from './controllers/resource-types.controller.js';
+import { VolumesController } from './controllers/volumes.controller.js';
+import { WallController } from './controllers/wall.controller.js';
 import { HealthService } from './health.service.js';
 import { AuditInterceptor } from './http/audit.interceptor.js';
 import { ConnectionDrain } from './http/connection-drain.js';
@@ -37,7 +44,16 @@ import { WebSockets } from './http/web-sockets.js';
 
 /** HTTP to services and back. Serve it with the adapter of {@link createHttpAdapter}. */
 @Module({
-  imports: [AuthModule, BuildsModule, CheckingModule, EventsModule, PipelinesModule, ResourcesModule, SchedulingModule],
+  imports: [
+    AuthModule,
+    BuildsModule,
+    CheckingModule,
+    CredentialsModule,
+    EventsModule,
+    PipelinesModule,
+    ResourcesModule,
+    SchedulingModule,
+  ],
   controllers: [
     RootController,
     InfoController,
@@ -56,6 +72,12 @@ import { WebSockets } from './http/web-sockets.js';
     ContainersController,
     ResourcesController,
     VersionsController,
+    WallController,
+    VolumesController,
+    ResourceTypesController,
+    OperatorController,
+    FeedsController,
+    CausalityController,
     SourcesController,
     SchemaController,
     ApiNotFoundController,

@@ -1,9 +1,10 @@
+import { readdir } from 'node:fs/promises';
 import { Inject, Injectable } from '@nestjs/common';
-import type { JsonObject, JsonValue, PipelineId, VarSourceConfig } from '../model/index.js';
+import type { JsonObject, JsonValue, PipelineConfig, PipelineId, VarSourceConfig } from '../model/index.js';
 import { textsIn } from '../events/index.js';
 import { Db, findVarSources } from '../persistence/index.js';
 import { interpolate, varsIn, type VarReference } from '../pipelines/index.js';
-import { Settings, UserError } from '../platform/index.js';
+import { messageOf, Settings, UserError } from '../platform/index.js';
 import { readVar } from './vars-folder.js';
 
 /** For whom vars are looked up. A build without a pipeline knows its team's vars only. */
@@ -51,6 +52,26 @@ export class CredentialsService {
     const known = await this.fetch(scope, references);
     const filled = interpolate(value, ({ text }) => known.get(text), { mode: 'run' }).value;
     return { value: filled, secrets: [...known.values()].flatMap(textsIn) };
+  }
+
+  /**
+   * The vars of a config, which need not be stored yet, that have no value now; each once, as written between the brackets.
+   * @throws UserError as {@link fetch}.
+   */
+  async missing(config: PipelineConfig, scope: CredentialScope): Promise<string[]> {
+    const asked = varsIn(config).filter(({ source }) => source !== '.');
+    const known = await new Lookup(this.settings.varsDir, scope, config.var_sources ?? []).fetch(asked);
+    return [...new Set(asked.map(({ text }) => text).filter((text) => !known.has(text)))];
+  }
+
+  /** How each of the server's own sources of values does, by its name. Without a folder of vars there is none. */
+  async health(): Promise<Record<string, unknown>> {
+    const { varsDir } = this.settings;
+    if (varsDir === '') return {};
+    const error = await readdir(varsDir).then(() => undefined, messageOf);
+    return {
+      folder: { path: varsDir, health: { method: 'read the folder', ...(error === undefined ? {} : { error }) } },
+    };
   }
 }
 

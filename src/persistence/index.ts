@@ -40,3 +40,5 @@ export * from './repositories/task-caches.js';
 export * from './repositories/wall.js';
 export * from './repositories/clear-versions.js';
 export * from './repositories/job-statuses.js';
+export * from './repositories/causality.js';
+export * from './repositories/volumes.js';

@@ -15,6 +15,8 @@ export interface Loop {
 /** How a loop of this process does. */
 export interface LoopState {
   readonly name: string;
+  /** Longest time between two rounds, in milliseconds. */
+  readonly tickMs: number;
   /** Did its last round throw? */
   readonly isFailing: boolean;
   /** Milliseconds since its last round began. */
@@ -49,6 +51,7 @@ export class LoopRunner {
   static running(): LoopState[] {
     return [...LoopRunner.started].map(({ loop, isFailing, lastRoundAtMs, rounds, failures }) => ({
       name: loop.name,
+      tickMs: loop.tickMs,
       isFailing,
       lastRoundAgoMs: Math.round(performance.now() - lastRoundAtMs),
       rounds,

@@ -18,6 +18,7 @@ import {
   Db,
   disableVersion,
   enableVersion,
+  findCausality,
   notify,
   pauseResource,
   pinVersion,
@@ -30,13 +31,18 @@ import {
   unpin,
   versionOfResource,
   walkVersions,
+  type CausalDirection,
+  type Causality,
   type NamedResource,
   type ResourceRow,
   type ResourceVersionRow,
   type Tx,
 } from '../persistence/index.js';
-import { ConflictError, NotFoundError } from '../platform/index.js';
+import { ConflictError, NotFoundError, UserError } from '../platform/index.js';
 import { toResourceView, toVersionView, type ResourceVersionView, type ResourceView } from './resource-view.js';
+
+/** Larger graphs help nobody and cost the server much. */
+const MOST_CAUSAL_BUILDS = 5_000;
 
 /** Who changes something, and why. */
 export interface By {
@@ -184,6 +190,17 @@ export class ResourcesService {
   /** Builds that produced the version, newest first, at most 100. */
   async outputOf(id: ResourceId, versionId: number): Promise<BuildId[]> {
     return buildsWithOutput(this.db, id, versionId);
+  }
+
+  /**
+   * The builds and versions that the version led to, or came of.
+   * @throws NotFoundError; UserError `too-large` (422).
+   */
+  async causality(id: ResourceId, versionId: number, direction: CausalDirection): Promise<Causality> {
+    await this.version(id, versionId);
+    const found = await findCausality(this.db, { resourceId: id, versionId }, direction, MOST_CAUSAL_BUILDS);
+    if (found) return found;
+    throw new UserError('too-large', `more than ${MOST_CAUSAL_BUILDS} builds belong to the answer`, 422);
   }
 
   /** The resources whose version history is one with this one's; itself is among them. */

@@ -7,20 +7,24 @@ import {
   type JobId,
   type NextInput,
   type PipelineId,
+  type TeamId,
 } from '../model/index.js';
 import {
   allJobs,
   clearTaskCaches,
   Db,
   findBuild,
+  findTriggerTarget,
   jobById,
   jobNames,
   jobsOfPipeline,
+  jobStatuses,
   nextInputs,
   readJobSnapshot,
   scheduleRequests,
+  type JobStatus,
 } from '../persistence/index.js';
-import { NotFoundError } from '../platform/index.js';
+import { ConflictError, NotFoundError } from '../platform/index.js';
 import { prepare } from './preparation.js';
 
 /** Jobs as people see them. Reads, and asks; the trigger loop and the pipelines room write. */
@@ -40,9 +44,13 @@ export class JobsService {
     throw new NotFoundError(`the pipeline has no job "${name}"${near}`);
   }
 
-  /** Asks the trigger loop to look at the job again. */
+  /** Asks the trigger loop to look at the job again. @throws ConflictError `pipeline-archived`. */
   async requestSchedule(id: JobId): Promise<void> {
-    await this.db.tx((tx) => scheduleRequests.jobs(tx, [id]));
+    await this.db.tx(async (tx) => {
+      if ((await findTriggerTarget(tx, id))?.archived)
+        throw new ConflictError('pipeline-archived', 'action not allowed for an archived pipeline');
+      await scheduleRequests.jobs(tx, [id]);
+    });
   }
 
   /**
@@ -69,6 +77,11 @@ export class JobsService {
   /** Active jobs of every pipeline that is not archived. */
   async listAll(): Promise<Job[]> {
     return allJobs(this.db);
+  }
+
+  /** How the jobs of a pipeline, or of a team's pipelines that are not archived, do, in short. */
+  async statuses(of: { readonly pipelineId: PipelineId } | { readonly teamId: TeamId }): Promise<JobStatus[]> {
+    return jobStatuses(this.db, of);
   }
 
   /** What the next build would use. @throws NotFoundError when some input has no version. */

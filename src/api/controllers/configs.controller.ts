@@ -1,5 +1,6 @@
-import { Body, Controller, Get, Headers, Inject, Put, Res } from '@nestjs/common';
+import { Body, Controller, Get, Headers, Inject, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { CredentialsService } from '../../credentials/index.js';
 import type { PipelineConfig } from '../../model/index.js';
 import {
   formatProblem,
@@ -24,7 +25,10 @@ interface SavedConfig {
 /** A pipeline's config, given back field for field as it was set. */
 @Controller('api/v1/teams/:team/pipelines/:pipeline/config')
 export class ConfigsController {
-  constructor(@Inject(PipelinesService) private readonly pipelines: PipelinesService) {}
+  constructor(
+    @Inject(PipelinesService) private readonly pipelines: PipelinesService,
+    @Inject(CredentialsService) private readonly credentials: CredentialsService,
+  ) {}
 
   @Get()
   async get(
@@ -41,18 +45,29 @@ export class ConfigsController {
     @PipelinePath() ref: PipelineRef,
     @Headers('content-type') contentType: string | undefined,
     @Headers(VERSION_HEADER) version: string | undefined,
+    @Query() query: Readonly<Record<string, unknown>>,
     @Body() body: unknown,
     @Who() { by }: ByWhom,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SavedConfig> {
     const { config, problems, warnings } = parse(contentType, body);
     if (!config) throw new InvalidConfig(problems);
+    if ('check_creds' in query) await this.demandValues(config, ref);
     const expected = expectedVersion(version);
     const request = { ...ref, config, by, ...(expected === undefined ? {} : { expectedVersion: expected }) };
     const { created } = await this.pipelines.setPipeline(request).catch(asInvalidConfig);
     reply.status(created ? 201 : 200);
     const list = warnings.map((warning) => ({ type: warning.type, message: formatProblem(warning) }));
     return list.length > 0 ? { warnings: list } : {};
+  }
+
+  /** @throws InvalidConfig when a var has no value now. */
+  private async demandValues(config: PipelineConfig, { teamName, name: pipelineName }: PipelineRef): Promise<void> {
+    const missing = await this.credentials.missing(config, { teamName, pipelineName }).catch(asInvalidConfig);
+    if (missing.length === 0) return;
+    throw new InvalidConfig(
+      missing.map((text) => ({ path: '', message: `credential validation: ((${text})) has no value` })),
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import { Controller, Get, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
+import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Gatekeeper, type Access } from '../../auth/index.js';
 import { BuildsService } from '../../builds/index.js';
@@ -68,6 +68,15 @@ export class JobsController {
   @Put(`${JOB}/schedule`)
   schedule(@TheJob() id: JobId): Promise<void> {
     return this.jobs.requestSchedule(id);
+  }
+
+  @Delete(`${JOB}/tasks/:step/cache`)
+  async clearTaskCache(
+    @TheJob() id: JobId,
+    @Param('step') step: string,
+    @Query('cache_path') path: string | undefined,
+  ): Promise<View> {
+    return { caches_removed: await this.jobs.clearTaskCaches(id, step, path || undefined) };
   }
 
   @Get(`${JOB}/builds`)

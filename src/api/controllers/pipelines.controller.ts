@@ -11,6 +11,7 @@ import { toPipelineView, toRevisionView } from '../mappers/pipeline.mapper.js';
 
 const renameRequest = z.object({ name: z.string().min(1, 'must not be empty') });
 const orderingRequest = z.array(z.string());
+const instanceOrderingRequest = z.array(z.record(z.string(), z.json())) as z.ZodType<JsonObject[]>;
 
 @Controller('api/v1')
 export class PipelinesController {
@@ -45,6 +46,14 @@ export class PipelinesController {
   @HttpCode(204)
   destroy(@PipelinePath() ref: PipelineRef): Promise<void> {
     return this.pipelines.destroyPipeline(ref);
+  }
+
+  @Put('teams/:team/pipelines/:pipeline/ordering')
+  orderInstances(
+    @PipelinePath() { teamName, name }: PipelineRef,
+    @Body(new Valid(instanceOrderingRequest)) instances: JsonObject[],
+  ): Promise<void> {
+    return this.pipelines.orderInstances({ teamName, name }, instances);
   }
 
   @Put('teams/:team/pipelines/:pipeline/pause')

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, Inject, Post, Put, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Inject, Post, Put, Query } from '@nestjs/common';
 import { z } from 'zod';
 import { Gatekeeper, type Access } from '../../auth/index.js';
 import { BuildsService } from '../../builds/index.js';
@@ -13,10 +13,13 @@ import { Caller, Who } from '../http/who.js';
 import { toBuildView } from '../mappers/build.mapper.js';
 
 const RESOURCE = 'teams/:team/pipelines/:pipeline/resources/:resource';
-const checkRequest = z.object({
+/** `shallow` leaves the types of the resource unchecked, which are not checked beforehand anyway. */
+export const checkRequest = z.object({
   from: z.record(z.string(), z.string()).nullish(),
   shallow: z.boolean().optional(),
 });
+export type CheckRequest = z.infer<typeof checkRequest>;
+const cacheRequest = z.object({ version: z.record(z.string(), z.string()).nullish() });
 const pinCommentRequest = z.object({ pin_comment: z.string().max(10_000) });
 
 @Controller('api/v1')
@@ -57,7 +60,7 @@ export class ResourcesController {
   @Post(`${RESOURCE}/check`)
   async check(
     @TheResource() id: ResourceId,
-    @Body(new Valid(checkRequest)) { from }: z.infer<typeof checkRequest>,
+    @Body(new Valid(checkRequest)) { from }: CheckRequest,
     @Who() { by }: ByWhom,
   ): Promise<Record<string, unknown>> {
     const build = await this.checks.requestCheck(id, { by, ...(from ? { from } : {}) });
@@ -72,6 +75,31 @@ export class ResourcesController {
   ): Promise<Record<string, unknown>> {
     const build = await this.checks.requestCheckByWebhook(id, token);
     return toBuildView(await this.builds.getBuild(build));
+  }
+
+  /** Every build fetches its versions anew: there is no cache that could be removed. */
+  @Delete(`${RESOURCE}/cache`)
+  clearCache(
+    @TheResource() _id: ResourceId,
+    @Body(new Valid(cacheRequest)) _request: z.infer<typeof cacheRequest>,
+  ): Record<string, unknown> {
+    return { caches_removed: 0 };
+  }
+
+  /** Who would lose versions with it: asked before {@link clearVersions}. */
+  @Get(`${RESOURCE}/shared`)
+  async shared(@TheResource() id: ResourceId): Promise<Record<string, unknown>> {
+    const resources = (await this.resources.sharing(id)).map(({ name, pipelineName, teamName }) => ({
+      name,
+      pipeline_name: pipelineName,
+      team_name: teamName,
+    }));
+    return { resources, resource_types: [] };
+  }
+
+  @Delete(`${RESOURCE}/versions`)
+  async clearVersions(@TheResource() id: ResourceId): Promise<Record<string, unknown>> {
+    return { versions_removed: await this.resources.clearVersions(id) };
   }
 
   @Put(`${RESOURCE}/unpin`)
