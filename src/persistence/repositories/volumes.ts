@@ -22,6 +22,9 @@ export async function volumesOfTeam(db: Queryable, teamId: TeamId): Promise<Volu
        select 'task-cache' as kind, 'task-' || c.id as handle, null as instance, c.path, p.id as "pipelineId",
          p.name as "pipelineName", p.instance_vars as "instanceVars", j.name as "jobName", c.step_name as "stepName"
        from task_caches c join jobs j on j.id = c.job_id join pipelines p on p.id = j.pipeline_id where p.team_id = $1
+       union all
+       select 'artifact', a.ref, a.instance, null, null, null, null, null, a.name
+       from artifacts a where a.team_id = $1 and a.complete and a.expires_at > now()
      ) volumes order by kind desc, handle`,
     [teamId],
   );
