@@ -1,6 +1,7 @@
 import type { BuildEvent, PlanNode } from '../model/index.js';
 import type { LogChunk, StepSpec, StepState } from '../runtime/index.js';
 import type { JournaledStep } from '../persistence/index.js';
+import { messageOf } from '../platform/index.js';
 import type { Walk } from './build-run.js';
 import type { Deadline } from './deadline.js';
 import { LogCutter, MAX_EVENT_BYTES, type LogRest } from './log-cutter.js';
@@ -53,7 +54,12 @@ export async function runProcess(
     const lastEvents = await followLog(node, step, runtime.logs(spec.handle, cursorOf(step).at, follow), walk, follow);
     run.throwIfLetGo();
     const isInterrupted = stopper.hasBegun && !endedWell;
-    return { state: await runtime.inspect(spec.handle), isInterrupted, lastEvents };
+    const state = await runtime.inspect(spec.handle).catch((error: unknown): StepState => {
+      // Whatever a runtime that is away would say of it.
+      if (isInterrupted) return { handle: spec.handle, phase: 'lost', reason: messageOf(error) };
+      throw error;
+    });
+    return { state, isInterrupted, lastEvents };
   } finally {
     stopper.dispose();
   }

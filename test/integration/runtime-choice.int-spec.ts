@@ -17,16 +17,17 @@ describe('the choice of the runtime', () => {
   const choose = async (runtime: string, host: string) => {
     process.env['DOCKER_HOST'] = host;
     const settings = new Settings({ runtime, dataDir: '/nonexistent', instanceId: 'one' });
-    return (await chooseRuntime(settings, new DirectoryArtifactStore('/nonexistent'))).kind;
+    const pool = await chooseRuntime(settings, new DirectoryArtifactStore('/nonexistent'));
+    return pool.members.map(({ name, runtime }) => `${name}: ${runtime.kind}`).join(', ');
   };
   const nowhere = 'unix:///nonexistent/docker.sock';
 
   it('takes host processes without asking Docker', async () => {
-    expect(await choose('host', nowhere)).toBe('process');
+    expect(await choose('host', nowhere)).toBe('host: process');
   });
 
   it('takes host processes by itself when Docker does not answer', async () => {
-    expect(await choose('auto', nowhere)).toBe('process');
+    expect(await choose('auto', nowhere)).toBe('host: process');
   });
 
   it('refuses to start without the Docker that it is told to use, and says what to do', async () => {
@@ -36,7 +37,15 @@ describe('the choice of the runtime', () => {
     });
   });
 
-  withDocker.each(['docker', 'auto'])('takes Docker when it answers and the setting is %s', async (setting) => {
-    expect(await choose(setting, `unix://${docker!.socketPath}`)).toBe('docker');
+  withDocker('takes Docker alone when it is told to', async () => {
+    expect(await choose('docker', `unix://${docker!.socketPath}`)).toBe('docker: docker');
+  });
+
+  withDocker('takes Docker by itself when it answers, and the host for what has no image', async () => {
+    expect(await choose('auto', `unix://${docker!.socketPath}`)).toBe('docker: docker, host: process');
+  });
+
+  withDocker('takes several in the order that it is told', async () => {
+    expect(await choose('host,docker', `unix://${docker!.socketPath}`)).toBe('host: process, docker: docker');
   });
 });

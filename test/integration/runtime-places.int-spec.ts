@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { BuildTracker } from '../../src/builds/index.js';
 import { slotWaitText, type BuildId } from '../../src/model/index.js';
 import { listRuntimes, requestAbort, slotWaits } from '../../src/persistence/index.js';
-import { DummyRuntime, RuntimePool, type Capabilities, type Member, type Runtime } from '../../src/runtime/index.js';
+import { DummyRuntime, RuntimePool, type Capabilities, type Member } from '../../src/runtime/index.js';
 import { EngineWorld, gates } from '../support/engine-world.js';
 
 /** The dummy machine as if it were one of several kinds. */
@@ -40,7 +40,7 @@ describe('steps and their places', () => {
     tags,
   });
   const engine = (...members: [Member, ...Member[]]): BuildTracker => {
-    const tracker = world.engine(epoch++, { runtime: new RuntimePool(members) as Runtime });
+    const tracker = world.engine(epoch++, { runtime: new RuntimePool(members) });
     engines.push(tracker);
     tracker.start();
     return tracker;

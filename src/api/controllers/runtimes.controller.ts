@@ -1,6 +1,8 @@
 import { Controller, Get, Inject } from '@nestjs/common';
+import type { Access } from '../../auth/index.js';
 import { RuntimeMonitor } from '../../builds/index.js';
 import { ResourceTypeRegistry } from '../../resources/index.js';
+import { Caller } from '../http/who.js';
 import { toRuntimeView, toWorkerView } from '../mappers/runtime.mapper.js';
 
 type View = Record<string, unknown>;
@@ -20,8 +22,9 @@ export class RuntimesController {
   }
 
   @Get('runtimes')
-  async list(): Promise<View[]> {
+  async list(@Caller() access: Access): Promise<View[]> {
     const all = await this.runtimes.list();
-    return all.map((runtime) => toRuntimeView(runtime, all, () => true));
+    const { wholeTeamIds } = access;
+    return all.map((runtime) => toRuntimeView(runtime, all, (team) => wholeTeamIds.includes(team)));
   }
 }

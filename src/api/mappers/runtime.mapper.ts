@@ -1,3 +1,4 @@
+import type { TeamId } from '../../model/index.js';
 import type { RuntimeLoad, SlotUse } from '../../persistence/index.js';
 import { seconds } from './fields.js';
 
@@ -40,7 +41,7 @@ export function toWorkerView(
 export function toRuntimeView(
   runtime: RuntimeLoad,
   others: readonly RuntimeLoad[],
-  isMine: (teamName: string) => boolean,
+  isVisible: (teamId: TeamId) => boolean,
 ): Record<string, unknown> {
   const { name, kind, instance, tags, slots, capabilities, unreachable, running, queue } = runtime;
   return {
@@ -56,15 +57,15 @@ export function toRuntimeView(
     capabilities,
     slots,
     free_slots: Math.max(0, slots - running.length),
-    running: running.map((use) => useView(use, isMine)),
-    queue: queue.map((use, at) => ({ position: at + 1, ...useView(use, isMine) })),
+    running: running.map((use) => useView(use, isVisible)),
+    queue: queue.map((use, at) => ({ position: at + 1, ...useView(use, isVisible) })),
   };
 }
 
 /** What other teams build is counted, not told. */
-function useView({ build, buildId, stepId, teamName, since }: SlotUse, isMine: (teamName: string) => boolean): object {
-  if (!isMine(teamName)) return { since: seconds(since) };
-  return { build, build_id: buildId, step_id: stepId, team_name: teamName, since: seconds(since) };
+function useView({ build, buildId, stepId, teamId, since }: SlotUse, isVisible: (teamId: TeamId) => boolean): object {
+  if (!isVisible(teamId)) return { since: seconds(since) };
+  return { build, build_id: buildId, step_id: stepId, since: seconds(since) };
 }
 
 /** Servers may each have one of the same name. */

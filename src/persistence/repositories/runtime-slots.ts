@@ -1,4 +1,4 @@
-import type { BuildId, SlotKey, SlotWait } from '../../model/index.js';
+import type { BuildId, SlotKey, SlotWait, TeamId } from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
 import { notify } from '../notify.js';
 
@@ -156,7 +156,7 @@ async function giveSlots(tx: Tx, id: RuntimeId): Promise<void> {
 export interface SlotUse extends SlotKey {
   /** `pipeline/job #7` or `build 12`. */
   readonly build: string;
-  readonly teamName: string;
+  readonly teamId: TeamId;
   readonly since: Date;
 }
 
@@ -180,18 +180,17 @@ interface UseRow {
   build_id: BuildId;
   step_id: string;
   build: string;
-  team_name: string;
+  team_id: TeamId;
   since: Date;
   slot: number | null;
   reason: string | null;
 }
 
 const USES = `
-  select s.runtime_id, s.build_id, s.step_id, s.slot, s.no_runtime_because as reason, t.name as team_name,
+  select s.runtime_id, s.build_id, s.step_id, s.slot, s.no_runtime_because as reason, b.team_id,
     coalesce(s.taken_at, s.asked_at) as since,
     case when j.id is null then 'build ' || b.id else p.name || '/' || j.name || ' #' || b.name end as build
-  from step_slots s join builds b on b.id = s.build_id join teams t on t.id = b.team_id
-  left join jobs j on j.id = b.job_id left join pipelines p on p.id = b.pipeline_id`;
+  from step_slots s join builds b on b.id = s.build_id left join jobs j on j.id = b.job_id left join pipelines p on p.id = b.pipeline_id`;
 
 /** Every runtime of every server, by name, with what runs there and what waits. */
 export async function listRuntimes(db: Queryable): Promise<RuntimeLoad[]> {
@@ -244,11 +243,13 @@ export async function slotWaits(db: Queryable, buildId: BuildId): Promise<SlotWa
     const { name, unreachable, queue, slots, running } = runtime;
     if (unreachable) return { ...key, kind: 'unreachable', runtime: name, reason: unreachable.reason };
     const position = queue.findIndex((use) => use.buildId === key.buildId && use.stepId === key.stepId) + 1;
-    const takenBy = [...new Set(running.map(({ build }) => build))];
+    const takenBy = [
+      ...new Set(running.map((use) => (use.teamId === row.team_id ? use.build : 'builds of other teams'))),
+    ];
     return { ...key, kind: 'queue', runtime: name, position, waiting: queue.length, slots, takenBy };
   });
 }
 
-function toUse({ build_id, step_id, build, team_name, since }: UseRow): SlotUse {
-  return { buildId: build_id, stepId: step_id, build, teamName: team_name, since };
+function toUse({ build_id, step_id, build, team_id, since }: UseRow): SlotUse {
+  return { buildId: build_id, stepId: step_id, build, teamId: team_id, since };
 }

@@ -4,8 +4,11 @@ import { hasCode } from '../files.js';
 
 /** How long a daemon may take to answer at the start of the server, in milliseconds. */
 const ANSWER_MS = 5_000;
-/** How long a daemon that went away may take to come back before steps that wait for it give up, in milliseconds. */
-const PATIENCE_MS = 30_000;
+/**
+ * How long a daemon that went away may take to come back before steps that wait for it give up, in milliseconds. With the
+ * time to notice it stays below 30 s.
+ */
+const PATIENCE_MS = 25_000;
 
 /** A client of the daemon that `DOCKER_HOST` (`unix://…`, `tcp://…` with `DOCKER_CERT_PATH`) or the usual socket leads to. */
 export function connectDocker(socketPath?: string): Docker {
@@ -30,7 +33,7 @@ export function isUnreachable(error: unknown): boolean {
 }
 
 /** Repeats `ask` while the daemon is away. @throws when it does not come back in time, and what else `ask` throws. */
-export async function askPatiently<Answer>(ask: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+export async function askPatiently<Answer>(ask: () => Promise<Answer>, signal?: AbortSignal): Promise<Answer> {
   const since = performance.now();
   for (;;) {
     try {

@@ -55,13 +55,12 @@ export class DockerRuntime implements Runtime {
 
   /** @throws UserError `image-missing`, `bad-image`, `bad-mount`, `bad-command` */
   start(spec: StepSpec): Promise<void> {
-    return oneByOne(this.nameOf(spec.handle), () => this.startOnce(spec));
+    return oneByOne(this.nameOf(spec.handle), () => askPatiently(() => this.startOnce(spec)));
   }
 
-  async inspect(handle: Handle): Promise<StepState> {
-    const info = await this.find(handle);
-    if (info === undefined) return { handle, phase: 'absent' };
-    return explainExit(this.docker, stateOf(handle, info), info);
+  /** Waits a while for a daemon that is away: it may be restarted just now. */
+  inspect(handle: Handle): Promise<StepState> {
+    return this.inspectPatiently(handle);
   }
 
   async list(labels: Readonly<Record<string, string>>): Promise<readonly ListedStep[]> {
@@ -72,7 +71,7 @@ export class DockerRuntime implements Runtime {
     });
     const listed: ListedStep[] = [];
     for (const { Labels, Created } of found) {
-      const state = await this.inspect(Labels[LABELS.handle] ?? '');
+      const state = await this.look(Labels[LABELS.handle] ?? '');
       if (state.phase === 'absent') continue; // removed meanwhile
       listed.push({ ...state, labels: stepLabels(Labels), createdAt: new Date(Created * 1000) });
     }
@@ -236,8 +235,14 @@ export class DockerRuntime implements Runtime {
     }
   }
 
-  private inspectPatiently(handle: Handle, signal: AbortSignal): Promise<StepState> {
-    return askPatiently(() => this.inspect(handle), signal);
+  private inspectPatiently(handle: Handle, signal?: AbortSignal): Promise<StepState> {
+    return askPatiently(() => this.look(handle), signal);
+  }
+
+  private async look(handle: Handle): Promise<StepState> {
+    const info = await this.find(handle);
+    if (info === undefined) return { handle, phase: 'absent' };
+    return explainExit(this.docker, stateOf(handle, info), info);
   }
 
   private async find(handle: Handle): Promise<Docker.ContainerInspectInfo | undefined> {
