@@ -7,6 +7,7 @@ import {
   retireLocalUsers,
   saveLocalUser,
   setAdminOwners,
+  type Tx,
   type UserRow,
 } from '../persistence/index.js';
 import { LOGGER, Settings, UserError, type Logger } from '../platform/index.js';
@@ -37,11 +38,11 @@ export class AccountsService {
     );
     if (retired.length > 0)
       this.log.warn({ users: retired }, 'local users that the settings no longer name cannot log in');
-    if (mainTeamUsers.length > 0) {
-      const owners = mainTeamUsers.map((name) => `local:${name}`);
-      await this.db.tx((tx) => setAdminOwners(tx, owners));
-    }
-    if (localUsers.length > 0) await this.demandAdministrator();
+    const owners = mainTeamUsers.map((name) => `local:${name}`);
+    await this.db.tx(async (tx) => {
+      if (owners.length > 0) await setAdminOwners(tx, owners);
+      if (localUsers.length > 0) await demandAdministrator(tx);
+    });
   }
 
   /** Users who logged in since then. */
@@ -59,21 +60,21 @@ export class AccountsService {
     const hash = isHash ? password : await hashPassword(password);
     await this.db.tx((tx) => saveLocalUser(tx, name, hash));
   }
+}
 
-  /** With users in the settings no first user is made, so one of them, or of an earlier start, must own an admin team. */
-  private async demandAdministrator(): Promise<void> {
-    const holders = (await listTeams(this.db)).flatMap(({ admin, auth }) => (admin && auth.owner ? [auth.owner] : []));
-    for (const { users, groups } of holders) {
-      if (groups.length > 0 || users.length === 0) return;
-      for (const user of users) {
-        const [, name] = /^local:(.*)$/is.exec(user) ?? [];
-        if (name === undefined || (await findLocalUser(this.db, name))?.passwordHash) return;
-      }
+/** With users in the settings no first user is made, so one of them, or of an earlier start, must own an admin team. */
+async function demandAdministrator(tx: Tx): Promise<void> {
+  const holders = (await listTeams(tx)).flatMap(({ admin, auth }) => (admin && auth.owner ? [auth.owner] : []));
+  for (const { users, groups } of holders) {
+    if (groups.length > 0 || users.length === 0) return;
+    for (const user of users) {
+      const [, name] = /^local:(.*)$/is.exec(user) ?? [];
+      if (name === undefined || (await findLocalUser(tx, name))?.passwordHash) return;
     }
-    throw new UserError(
-      'no-administrator',
-      'nobody could administer this server: name the owners of team main with --main-team-local-user (WEIR_MAIN_TEAM_LOCAL_USER), ' +
-        'users that --add-local-user (WEIR_ADD_LOCAL_USER) makes',
-    );
   }
+  throw new UserError(
+    'no-administrator',
+    'nobody could administer this server: name the owners of team main with --main-team-local-user (WEIR_MAIN_TEAM_LOCAL_USER), ' +
+      'users that --add-local-user (WEIR_ADD_LOCAL_USER) makes',
+  );
 }

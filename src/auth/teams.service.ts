@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { didYouMean, isRole, ROLES, type JsonValue, type Role, type TeamAuth } from '../model/index.js';
+import { didYouMean, isRole, ROLES, type JsonValue, type TeamAuth } from '../model/index.js';
 import {
   Db,
   deleteTeam,
@@ -136,7 +136,7 @@ export function parseTeamAuth(auth: unknown): TeamAuth {
       if (users.length + groups.length === 0) throw new InvalidTeam(`role "${role}" has no users and no groups`);
       return [role, { users, groups }];
     }),
-  ) as Partial<Record<Role, { users: string[]; groups: string[] }>>;
+  );
 }
 
 function textList(value: unknown, role: string): string[] {

@@ -73,6 +73,24 @@ describe('settings', () => {
     expect(() => parse(argv, env)).toThrow(new SettingError(message));
   });
 
+  it('reads local users and owners of the main team as lists with commas', () => {
+    const env = { WEIR_ADD_LOCAL_USER: 'test:test,ana:a:b$c', WEIR_MAIN_TEAM_LOCAL_USER: 'test, ana' };
+    expect(parse([], env)).toMatchObject({
+      localUsers: [
+        { name: 'test', password: 'test' },
+        { name: 'ana', password: 'a:b$c' },
+      ],
+      mainTeamUsers: ['test', 'ana'],
+    });
+  });
+
+  it.each(['ana', 'ana:', ':secret', 'ana:secret,', 'ana:$2a$10$secretsecret'])(
+    'refuses the local user %s without repeating its password',
+    (text) => {
+      expect(() => parse(['--add-local-user', text])).toThrow(/--add-local-user: the value is not name:password/);
+    },
+  );
+
   it('is not confused by the variable that Kubernetes makes of a service called weir', () => {
     expect(parse([], { WEIR_PORT: 'tcp://10.0.0.1:80' }).port).toBe(8080);
   });

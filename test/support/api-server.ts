@@ -8,7 +8,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createHttpAdapter } from '../../src/api/index.js';
 import { AppModule } from '../../src/app.module.js';
-import { AuthService } from '../../src/auth/index.js';
+import { AccountsService, AuthService } from '../../src/auth/index.js';
 import { NotificationListener } from '../../src/persistence/index.js';
 import { createLogger, Settings, systemClock } from '../../src/platform/index.js';
 import { createTestDb, type TestDb } from './test-db.js';
@@ -69,7 +69,8 @@ export class ApiServer {
     await app.listen(0, '127.0.0.1');
     const { port } = app.getHttpServer().address() as { port: number };
     const auth = app.get(AuthService);
-    const login = (await auth.createFirstUser())!;
+    await app.get(AccountsService).applySettings();
+    const login = (await auth.createFirstUser()) ?? all.localUsers[0]!;
     const { token } = await auth.login(login.name, login.password);
     return new ApiServer(app, database, listener, `http://127.0.0.1:${port}`, login, token, routes, all.dataDir);
   }
