@@ -30,8 +30,14 @@ export interface Tx extends Queryable {
 
 /** Anything that answers SQL: a transaction, or the pool for reads that need no snapshot. */
 export interface Queryable {
-  query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]>;
+  query<Row>(sql: string, parameters?: readonly unknown[], name?: StatementName): Promise<Row[]>;
 }
+
+/**
+ * Names a statement whose text never changes, so that a connection parses and plans it once. Worth it where planning takes
+ * as long as running.
+ */
+export type StatementName = `weir_${string}`;
 
 /** A statement that failed. Carries PostgreSQL's code and constraint, never the parameters, which may be secret. */
 export class DatabaseError extends Error {
@@ -63,10 +69,10 @@ export class Db implements Queryable {
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }
 
-  async query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
+  async query<Row>(sql: string, parameters: readonly unknown[] = [], name?: StatementName): Promise<Row[]> {
     const runner = this.dataSource.createQueryRunner();
     try {
-      return await run<Row>(runner, sql, parameters);
+      return await run<Row>(runner, sql, parameters, name);
     } finally {
       await runner.release();
     }
@@ -98,7 +104,10 @@ export class Db implements Queryable {
     const runner = this.dataSource.createQueryRunner();
     try {
       await runner.startTransaction(isolation);
-      const result = await work({ __tx: true, query: (sql, parameters = []) => run(runner, sql, parameters) });
+      const result = await work({
+        __tx: true,
+        query: (sql, parameters = [], name) => run(runner, sql, parameters, name),
+      });
       await runner.commitTransaction();
       return result;
     } catch (error) {
@@ -110,14 +119,24 @@ export class Db implements Queryable {
   }
 }
 
-async function run<Row>(runner: QueryRunner, sql: string, parameters: readonly unknown[]): Promise<Row[]> {
+async function run<Row>(
+  runner: QueryRunner,
+  sql: string,
+  parameters: readonly unknown[],
+  name?: StatementName,
+): Promise<Row[]> {
   try {
+    if (name !== undefined) {
+      // TypeORM has no words for a named statement; the connection it lends does.
+      const client = (await runner.connect()) as pg.PoolClient;
+      return (await client.query({ name, text: sql, values: [...parameters] })).rows as Row[];
+    }
     const result = await runner.query(sql, parameters as unknown[], true);
     return (result.records ?? []) as Row[];
   } catch (error) {
     const { code, constraint, message } = error as { code?: string; constraint?: string; message: string };
     // Only the driver's own error may travel on as the cause: TypeORM's wrapper holds every parameter.
-    const driverError = (error as { driverError?: unknown }).driverError;
+    const driverError = name === undefined ? (error as { driverError?: unknown }).driverError : error;
     throw new DatabaseError(message, code, constraint, driverError);
   }
 }

@@ -16,7 +16,7 @@ export interface WindowSizes {
   /** A window grows with what is new up to this, then lets go of its oldest builds. */
   readonly largest: number;
 }
-const WINDOW_SIZES: WindowSizes = { first: 24, largest: 256 };
+const WINDOW_SIZES: WindowSizes = { first: 12, largest: 256 };
 /** Parsed JSON of a set of digests takes about this much more than its text. */
 const MEMORY_PER_BYTE = 2;
 const MEMORY_PER_BUILD = 300;

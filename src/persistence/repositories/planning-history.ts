@@ -27,7 +27,11 @@ export async function answerHistoryQueries(
     return `(select jsonb_agg((${ANSWERS[kind]}) order by n) from jsonb_array_elements($${i + 1}::jsonb) with ordinality as questions(q, n)) as "${kind}"`;
   });
   const parameters = byKind.map((same) => JSON.stringify(same.map(toParameter)));
-  const [row] = await db.query<Record<string, readonly HistoryAnswer[]>>(`select ${columns.join(', ')}`, parameters);
+  const [row] = await db.query<Record<string, readonly HistoryAnswer[]>>(
+    `select ${columns.join(', ')}`,
+    parameters,
+    `weir_history_${kinds.join('_')}`,
+  );
   if (!row) throw new Error('a select without from returned no row');
   const answers = new Map<HistoryQuery, HistoryAnswer>();
   kinds.forEach((kind, i) => byKind[i]?.forEach((query, j) => answers.set(query, row[kind]?.[j] ?? nothing(query))));
@@ -222,6 +226,7 @@ export async function readNewEffectiveSets(
          ) e), '[]') as builds
      from unnest($1::bigint[], $2::bigint[]) as k(job_id, seq)`,
     [known.map(({ jobId }) => jobId), known.map(({ seq }) => seq), limits.newest, limits.later],
+    'weir_new_effective_sets',
   );
 }
 
