@@ -25,6 +25,7 @@ const taskLeaf = z.object({
   privileged: z.boolean().default(false),
   hermetic: z.boolean().default(false),
   config: object,
+  image: z.string().min(1).nullish(),
   input_mapping: z.record(z.string(), z.string()).nullish(),
   resource_types: z.array(z.object({ name: z.string(), type: z.string() }).loose()).nullish(),
   tags: texts,
@@ -139,6 +140,7 @@ class PlanReader {
     return {
       kind: 'task',
       ...{ name: leaf.name, privileged: leaf.privileged, hermetic: leaf.hermetic, config },
+      ...(leaf.image ? { image: leaf.image } : {}),
       ...(leaf.input_mapping ? { inputMapping: leaf.input_mapping } : {}),
       ...(leaf.resource_types ? { resourceTypes: leaf.resource_types as unknown as ResourceTypeConfig[] } : {}),
       ...(leaf.tags ? { tags: leaf.tags } : {}),

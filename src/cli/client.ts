@@ -23,7 +23,7 @@ export interface ServerSentEvent {
 }
 
 interface Call {
-  readonly body?: string;
+  readonly body?: string | ReadableStream<Uint8Array>;
   readonly contentType?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
@@ -45,6 +45,11 @@ export class ApiClient {
 
   get teamPath(): string {
     return route`/api/v1/teams/${this.team}`;
+  }
+
+  /** Header that says who asks. */
+  get authorization(): Record<string, string> {
+    return this.token === undefined ? {} : { authorization: `Bearer ${this.token}` };
   }
 
   async get<Body>(path: string): Promise<Body> {
@@ -71,10 +76,12 @@ export class ApiClient {
   async call(method: string, path: string, { body, contentType, headers, signal }: Call = {}): Promise<Response> {
     const response = await this.fetch(method, path, {
       ...(body === undefined ? {} : { body }),
+      // What comes piece by piece is sent before the answer begins.
+      ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
       ...(signal ? { signal } : {}),
       headers: {
         accept: 'application/json',
-        ...(this.token === undefined ? {} : { authorization: `Bearer ${this.token}` }),
+        ...this.authorization,
         ...(contentType === undefined ? {} : { 'content-type': contentType }),
         ...headers,
       },

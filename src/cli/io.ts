@@ -1,6 +1,6 @@
 import os from 'node:os';
 import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
+import { Writable, type Readable } from 'node:stream';
 import { styleText } from 'node:util';
 
 /** The world as the CLI sees it; tests pass their own. */
@@ -21,6 +21,24 @@ export interface Io {
   ask(question: string, options?: { readonly hidden?: boolean }): Promise<string>;
   /** All of standard input. */
   readAll(): Promise<string>;
+  /** Bytes to and from whoever is there, for a shell somewhere else. */
+  readonly console?: Console;
+}
+
+export interface Console {
+  readonly input: Readable;
+  readonly output: Writable;
+  readonly error: Writable;
+  /** Present when input and output are a terminal. */
+  readonly window?: Window;
+}
+
+export interface Window {
+  size(): { readonly columns: number; readonly rows: number };
+  /** @returns how to stop listening. */
+  onResize(listener: () => void): () => void;
+  /** Raw: every key is passed on at once, also Ctrl-C. */
+  setRaw(isRaw: boolean): void;
 }
 
 /** The real terminal, files and clock. */
@@ -35,12 +53,27 @@ export function processIo(signal: AbortSignal): Io {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
     ask,
+    console: processConsole(),
     readAll: async () => {
       let text = '';
       for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
       return text;
     },
   };
+}
+
+function processConsole(): Console {
+  const { stdin: input, stdout: output, stderr: error } = process;
+  if (!input.isTTY || !output.isTTY) return { input, output, error };
+  const window: Window = {
+    size: () => ({ columns: output.columns, rows: output.rows }),
+    onResize: (listener) => {
+      output.on('resize', listener);
+      return () => output.off('resize', listener);
+    },
+    setRaw: (isRaw) => void input.setRawMode(isRaw),
+  };
+  return { input, output, error, window };
 }
 
 async function ask(question: string, { hidden = false } = {}): Promise<string> {

@@ -3,7 +3,9 @@ import { VERSION } from '../platform/version.js';
 import type { Cli } from './cli.js';
 import { buildCommands } from './commands/builds.js';
 import { configCommands } from './commands/configs.js';
+import { executeCommand } from './commands/execute.js';
 import { explainCommand } from './commands/explain.js';
+import { containerCommands } from './commands/intercept.js';
 import { jobCommands } from './commands/jobs.js';
 import { loginCommands } from './commands/login.js';
 import { planCommand } from './commands/plan.js';
@@ -60,6 +62,8 @@ export function program(cli: Cli): Command {
     explainCommand(cli),
     watchCommand(cli),
     ...buildCommands(cli),
+    executeCommand(cli),
+    ...containerCommands(cli),
     ...resourceCommands(cli),
     sourcesCommand(cli),
     workersCommand(cli),

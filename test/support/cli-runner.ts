@@ -1,7 +1,7 @@
 import { mkdtempSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { Io } from '../../src/cli/io.js';
+import type { Console, Io } from '../../src/cli/io.js';
 import { run } from '../../src/cli/run.js';
 
 export interface CliResult {
@@ -18,6 +18,10 @@ export class CliRunner {
   answers: string[] = [];
   input = '';
   hasColours = false;
+  /** Where a shell somewhere else reads and writes. */
+  console: Console | undefined;
+  /** Ctrl-C. */
+  interruption = new AbortController();
 
   async run(...argv: string[]): Promise<CliResult> {
     let out = '';
@@ -27,7 +31,8 @@ export class CliRunner {
       home: this.home,
       hasColours: this.hasColours,
       isInteractive: this.answers.length > 0,
-      signal: new AbortController().signal,
+      signal: this.interruption.signal,
+      ...(this.console ? { console: this.console } : {}),
       now: () => new Date(),
       out: (text) => void (out += text),
       err: (text) => void (err += text),

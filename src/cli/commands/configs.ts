@@ -1,17 +1,14 @@
-import { readFile } from 'node:fs/promises';
-import { Command, InvalidArgumentError } from 'commander';
-import { parse, stringify } from 'yaml';
-import type { JsonObject, JsonValue, PipelineConfig } from '../../model/index.js';
+import { Command } from 'commander';
+import { stringify } from 'yaml';
+import type { PipelineConfig } from '../../model/index.js';
 import { diffPipelines, diffText, formatProblem, parsePipeline, type Parsed } from '../../pipelines/config/index.js';
-import { another, confirm, type Cli } from '../cli.js';
+import { confirm, type Cli } from '../cli.js';
 import { Refused, type ApiClient } from '../client.js';
 import { CliError } from '../io.js';
+import { readText, readVars, withVarOptions, type VarOptions } from '../vars.js';
 
-interface FileOptions {
+interface FileOptions extends VarOptions {
   readonly config: string;
-  readonly var?: readonly string[];
-  readonly yamlVar?: readonly string[];
-  readonly loadVarsFrom?: readonly string[];
 }
 
 /** `set-pipeline`, `get-pipeline`, `validate-pipeline`. */
@@ -52,11 +49,7 @@ export function configCommands(cli: Cli): Command[] {
 }
 
 function withFileOptions(command: Command): Command {
-  return command
-    .requiredOption('-c, --config <file>', 'the pipeline file; - is standard input')
-    .option('-v, --var <name=value>', 'a template var, as text; may be given again', another)
-    .option('-y, --yaml-var <name=yaml>', 'a template var, as YAML; may be given again', another)
-    .option('-l, --load-vars-from <file>', 'a YAML file of template vars; may be given again, later ones win', another);
+  return withVarOptions(command.requiredOption('-c, --config <file>', 'the pipeline file; - is standard input'));
 }
 
 async function setPipeline(
@@ -123,60 +116,4 @@ async function parseFile(
   for (const warning of warnings) cli.io.err(`${cli.paint('yellow', 'warning')}: ${formatProblem(warning)}\n`);
   if (!config) throw new CliError(problems.map(formatProblem).join('\n'));
   return { config, warnings };
-}
-
-/** Files first, then `-v`, then `-y`; what comes later wins. A dotted name (`a.b`) is a field of a map. */
-async function readVars(options: FileOptions): Promise<JsonObject> {
-  let vars: JsonObject = {};
-  for (const file of options.loadVarsFrom ?? []) {
-    const loaded = parseYaml(await readText(file), file);
-    if (!isMap(loaded)) throw new CliError(`${file} is not a map of vars`);
-    vars = { ...vars, ...loaded };
-  }
-  for (const pair of options.var ?? []) vars = assign(vars, ...namedValue(pair));
-  for (const pair of options.yamlVar ?? []) {
-    const [name, text] = namedValue(pair);
-    vars = assign(vars, name, parseYaml(text, `the value of ${name}`));
-  }
-  return vars;
-}
-
-function namedValue(pair: string): [name: string, value: string] {
-  const equals = pair.indexOf('=');
-  if (equals <= 0) throw new InvalidArgumentError(`"${pair}" is not NAME=VALUE`);
-  return [pair.slice(0, equals), pair.slice(equals + 1)];
-}
-
-function assign(vars: JsonObject, name: string, value: JsonValue): JsonObject {
-  const dot = name.indexOf('.');
-  if (dot <= 0) return { ...vars, [name]: value };
-  const head = name.slice(0, dot);
-  const present = vars[head];
-  return { ...vars, [head]: assign(isMap(present) ? present : {}, name.slice(dot + 1), value) };
-}
-
-function isMap(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function parseYaml(text: string, what: string): JsonValue {
-  try {
-    return parse(text) as JsonValue;
-  } catch (error) {
-    throw new CliError(`${what}: ${(error as Error).message.split('\n')[0] ?? ''}`);
-  }
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    const reasons: Readonly<Record<string, string>> = {
-      ENOENT: 'there is no such file',
-      EISDIR: 'it is a folder',
-      EACCES: 'it may not be read',
-    };
-    const { code, message } = error as { code?: string; message: string };
-    throw new CliError(`cannot read ${file}: ${reasons[code ?? ''] ?? message}`);
-  }
 }
