@@ -81,3 +81,9 @@ jobs:
 `,
   },
 ];
+
+/** The pipeline with an image for each of its tasks: what a git repository holds below `rootfs/`. */
+export function withImage(yaml: string, uri: string): string {
+  const platform = '"config":{"platform":"linux"';
+  return yaml.replaceAll(platform, `${platform},"image_resource":{"type":"git","source":{"uri":"${uri}"}}`);
+}
