@@ -10,6 +10,7 @@ import { ResourcesModule } from '../resources/index.js';
 import { SchedulingModule } from '../scheduling/index.js';
 import { ApiNotFoundController } from './controllers/api-not-found.controller.js';
 import { ArtifactsController } from './controllers/artifacts.controller.js';
+import { AuditController } from './controllers/audit.controller.js';
 import { BuildsController } from './controllers/builds.controller.js';
 import { ConfigsController } from './controllers/configs.controller.js';
 import { ContainersController } from './controllers/containers.controller.js';
@@ -64,6 +65,7 @@ import { WebSockets } from './http/web-sockets.js';
     RuntimesController,
     TeamsController,
     TokensController,
+    AuditController,
     PipelinesController,
     ConfigsController,
     JobsController,

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Settings } from '../platform/index.js';
 import { AccountsService } from './accounts.service.js';
+import { AuditService } from './audit.service.js';
 import { AuthService } from './auth.service.js';
 import { BrowserLogins } from './browser-logins.js';
 import { CONNECTORS, LocalConnector, type Connector } from './connector.js';
@@ -10,7 +11,7 @@ import { RolePolicy } from './role-policy.js';
 import { TeamsService } from './teams.service.js';
 import { TokensService } from './tokens.service.js';
 
-const services = [AccountsService, AuthService, BrowserLogins, Gatekeeper, TeamsService, TokensService];
+const services = [AccountsService, AuditService, AuthService, BrowserLogins, Gatekeeper, TeamsService, TokensService];
 
 /** Who is asking, and what they may. */
 @Module({

@@ -1,5 +1,6 @@
 export * from './access.js';
 export * from './accounts.service.js';
+export * from './audit.service.js';
 export * from './auth.module.js';
 export * from './auth.service.js';
 export * from './browser-logins.js';

@@ -97,6 +97,7 @@ const ROWS: Readonly<Record<string, Rule>> = {
   'POST /api/v1/tokens': recorded(authenticated('CreateToken')),
   'DELETE /api/v1/tokens/:id': recorded(authenticated('RevokeToken')),
   'GET /api/v1/audit': admin('ListAudit'),
+  'GET /api/v1/audit/verify': admin('VerifyAudit'),
   [`GET ${T}/audit`]: team('ListTeamAudit', 'owner'),
 
   // The server.

@@ -77,6 +77,11 @@ export class ResourcesService {
     return (await resourcesOfPipeline(this.db, pipelineId)).map(toResourceView);
   }
 
+  /** May everybody who sees its pipeline see the metadata of its versions? @throws NotFoundError */
+  async isPublic(id: ResourceId): Promise<boolean> {
+    return (await this.row(id)).config.public === true;
+  }
+
   /** Active resources of every pipeline that is not archived. */
   async listAll(): Promise<ResourceView[]> {
     return (await allResources(this.db)).map(toResourceView);

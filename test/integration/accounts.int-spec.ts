@@ -171,6 +171,33 @@ describe('lists', () => {
   });
 });
 
+describe('a stranger', () => {
+  it('sees of a public pipeline neither metadata of versions nor comments of builds', async () => {
+    const pipeline = '/api/v1/teams/main/pipelines/shown';
+    const config = 'resources: [{name: r, type: mock, source: {}}]\njobs: [{name: j, plan: [{get: r}]}]';
+    await server.ask('PUT', `${pipeline}/config`, config);
+    await server.ask('PUT', `${pipeline}/expose`);
+    const { id } = await server.ask<{ id: number }>('POST', `${pipeline}/jobs/j/builds`);
+    await server.ask('PUT', `/api/v1/builds/${id}/comment`, { comment: 'internal' });
+    await server.database.db.query(
+      `with h as (insert into histories (config_digest, next_check_order) values ('shown', 2) returning id),
+         r as (update resources set history_id = (select id from h) where name = 'r' and pipeline_id =
+           (select id from pipelines where name = 'shown'))
+       insert into versions (history_id, digest, version, check_order, origin, metadata)
+       select id, 'd', '{"v": "1"}', 1, 'check', '[{"name": "author", "value": "ana"}]' from h`,
+    );
+    const texts = async (headers: Record<string, string>): Promise<string[]> => {
+      const paths = [`${pipeline}/resources/r/versions`, `/api/v1/builds/${id}`, '/api/v1/builds'];
+      const more = [`${pipeline}/jobs/j`, `${pipeline}/jobs/j/builds`, `${pipeline}/builds`];
+      return Promise.all([...paths, ...more].map(async (path) => (await fetch(server.url + path, { headers })).text()));
+    };
+    for (const text of await texts(as(server.token))) expect(text).toMatch(/ana|internal/);
+    for (const text of await texts({})) expect(text).not.toMatch(/ana|internal/);
+    await server.ask('PUT', `${pipeline}/config`, config.replace('type: mock', 'type: mock, public: true'));
+    expect((await texts({}))[0]).toMatch(/ana/);
+  });
+});
+
 describe('a browser', () => {
   const get = (path: string, cookie?: string): Promise<Response> =>
     fetch(server.url + path, { redirect: 'manual', headers: { accept: 'text/html', ...(cookie ? { cookie } : {}) } });
@@ -486,6 +513,37 @@ describe('the record', () => {
     const made = (await (await server.fetch('POST', '/api/v1/tokens', { name: 'hush' })).json()) as { token: string };
     const all = await server.database.db.query(`select row_to_json(a)::text from audit_log a`);
     expect(JSON.stringify(all)).not.toContain(made.token);
+  });
+
+  it('is read by administrators, and of a team by its owners; filtered, by page, and as lines', async () => {
+    const read = async (path: string, token = server.token): Promise<{ seq: number; action: string }[]> => {
+      const answer = await server.fetch('GET', path, undefined, as(token));
+      expect([path, answer.status]).toEqual([path, 200]);
+      return (await answer.json()) as { seq: number; action: string }[];
+    };
+    await setTeam('read', { owner: { users: ['local:reader'] } });
+    await setTeam('read', { owner: { users: ['local:reader'] }, viewer: { users: ['local:x'] } });
+    const reader = await tokenOf('reader');
+    const own = await read('/api/v1/teams/read/audit?team=main', reader);
+    expect(own.map(({ action }) => action)).toEqual(['SetTeam', 'SetTeam']);
+    expect(await read(`/api/v1/teams/read/audit?before=${own[0]!.seq}`, reader)).toEqual([own[1]]);
+    expect(await read('/api/v1/audit?action=SetTeam&team=read&limit=1')).toEqual([own[0]]);
+    expect(await read('/api/v1/audit?user=nobody')).toEqual([]);
+    expect(await read('/api/v1/audit?since=2999-01-01T00:00:00Z')).toEqual([]);
+    for (const query of ['since=today', 'limit=0', 'before=x', 'format=xml'])
+      expect([query, (await server.fetch('GET', `/api/v1/audit?${query}`)).status]).toEqual([query, 400]);
+    const text = await (await server.fetch('GET', '/api/v1/audit?format=jsonl&team=read')).text();
+    expect(
+      text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as unknown),
+    ).toEqual([own[1], own[0]]);
+    expect(await server.ask('GET', '/api/v1/audit/verify')).toMatchObject({
+      intact: true,
+      entries: expect.any(Number),
+    });
+    await server.fetch('DELETE', '/api/v1/teams/read');
   });
 
   it('is a chain also when changes come at the same time', async () => {

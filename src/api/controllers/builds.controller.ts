@@ -13,7 +13,7 @@ import { sendPage, ValidPage, type PageQuery } from '../http/pages.js';
 import { BuildPipe, ThePipeline } from '../http/params.js';
 import { Valid } from '../http/validate.js';
 import { Caller, Who } from '../http/who.js';
-import { toBuildResourcesView, toBuildView } from '../mappers/build.mapper.js';
+import { buildViewsFor, toBuildResourcesView, toBuildView } from '../mappers/build.mapper.js';
 import { toBuildExplanationView } from '../mappers/explanation.mapper.js';
 
 type View = Record<string, unknown>;
@@ -37,7 +37,8 @@ export class BuildsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<View[]> {
     const visible = { teamIds: access.wholeTeamIds, orPublic: true };
-    return sendPage(reply, this.settings.externalUrl, await this.builds.listBuilds(visible, query), toBuildView);
+    const page = await this.builds.listBuilds(visible, query);
+    return sendPage(reply, this.settings.externalUrl, page, buildViewsFor(access));
   }
 
   @Get('teams/:team/builds')
@@ -72,14 +73,16 @@ export class BuildsController {
   async listOfPipeline(
     @ThePipeline() { id: pipelineId }: Pipeline,
     @Query(ValidPage) query: PageQuery,
+    @Caller() access: Access,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<View[]> {
-    return sendPage(reply, this.settings.externalUrl, await this.builds.listBuilds({ pipelineId }, query), toBuildView);
+    const page = await this.builds.listBuilds({ pipelineId }, query);
+    return sendPage(reply, this.settings.externalUrl, page, buildViewsFor(access));
   }
 
   @Get('builds/:id')
-  get(@Param('id', BuildPipe) build: Build): View {
-    return toBuildView(build);
+  get(@Param('id', BuildPipe) build: Build, @Caller() access: Access): View {
+    return buildViewsFor(access)(build);
   }
 
   @Get('builds/:id/plan')
@@ -111,8 +114,8 @@ export class BuildsController {
 
   /** Why it ran with its versions, or what it waits for. */
   @Get('builds/:id/explain')
-  async explain(@Param('id', BuildPipe) { id }: Build): Promise<View> {
-    return toBuildExplanationView(await this.explanations.build(id));
+  async explain(@Param('id', BuildPipe) { id }: Build, @Caller() access: Access): Promise<View> {
+    return toBuildExplanationView(await this.explanations.build(id), access);
   }
 
   /** Ours: a rerun that takes over the steps which ended well before the first that did not. */

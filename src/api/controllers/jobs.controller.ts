@@ -10,7 +10,7 @@ import { sendPage, ValidPage, type PageQuery } from '../http/pages.js';
 import { PipelinePath, TheJob, ThePipeline } from '../http/params.js';
 import { visibleOf } from '../http/visible.js';
 import { Caller, Who } from '../http/who.js';
-import { toBuildView } from '../mappers/build.mapper.js';
+import { buildViewsFor, toBuildView } from '../mappers/build.mapper.js';
 import { toJobExplanationView } from '../mappers/explanation.mapper.js';
 import { toJobSummary, toJobView, toNextInputView } from '../mappers/job.mapper.js';
 
@@ -40,8 +40,8 @@ export class JobsController {
   }
 
   @Get(JOB)
-  async get(@TheJob() id: JobId): Promise<View> {
-    return toJobView(await this.jobs.get(id));
+  async get(@TheJob() id: JobId, @Caller() access: Access): Promise<View> {
+    return toJobView(await this.jobs.get(id), access);
   }
 
   @Get(`${JOB}/inputs`)
@@ -83,9 +83,11 @@ export class JobsController {
   async listBuilds(
     @TheJob() jobId: JobId,
     @Query(ValidPage) query: PageQuery,
+    @Caller() access: Access,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<View[]> {
-    return sendPage(reply, this.settings.externalUrl, await this.builds.listBuilds({ jobId }, query), toBuildView);
+    const page = await this.builds.listBuilds({ jobId }, query);
+    return sendPage(reply, this.settings.externalUrl, page, buildViewsFor(access));
   }
 
   @Post(`${JOB}/builds`)
@@ -95,8 +97,8 @@ export class JobsController {
   }
 
   @Get(`${JOB}/builds/:build`)
-  async getBuild(@TheJob() id: JobId, @Param('build') name: string): Promise<View> {
-    return toBuildView(await this.builds.getJobBuild(id, name));
+  async getBuild(@TheJob() id: JobId, @Param('build') name: string, @Caller() access: Access): Promise<View> {
+    return buildViewsFor(access)(await this.builds.getJobBuild(id, name));
   }
 
   @Post(`${JOB}/builds/:build`)

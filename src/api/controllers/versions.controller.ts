@@ -1,5 +1,6 @@
 import { Controller, Get, Inject, Param, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import type { Access } from '../../auth/index.js';
 import { BuildsService } from '../../builds/index.js';
 import type { BuildId, ResourceId, Version } from '../../model/index.js';
 import type { ByWhom } from '../../pipelines/index.js';
@@ -8,10 +9,16 @@ import { ResourcesService, type ResourceVersionView } from '../../resources/inde
 import { sendPage, ValidPage, type PageQuery } from '../http/pages.js';
 import { TheResource } from '../http/params.js';
 import { IdPipe, InvalidRequest } from '../http/validate.js';
-import { Who } from '../http/who.js';
-import { toBuildView } from '../mappers/build.mapper.js';
+import { Caller, Who } from '../http/who.js';
+import { buildViewsFor } from '../mappers/build.mapper.js';
 
 const ID = new IdPipe();
+
+/** Names in the path. */
+interface Place {
+  readonly team: string;
+  readonly pipeline: string;
+}
 
 /** Versions of a resource. An id of another resource's version is unknown here. */
 @Controller('api/v1/teams/:team/pipelines/:pipeline/resources/:resource/versions')
@@ -27,15 +34,22 @@ export class VersionsController {
     @TheResource() id: ResourceId,
     @Query(ValidPage) query: PageQuery,
     @Query('filter') filter: string | string[] | undefined,
+    @Param() place: Place,
+    @Caller() access: Access,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ResourceVersionView[]> {
     const page = await this.resources.versions(id, query, versionPart(filter));
-    return sendPage(reply, this.settings.externalUrl, page, (version) => version);
+    return sendPage(reply, this.settings.externalUrl, page, await this.viewsFor(access, place, id));
   }
 
   @Get(':version')
-  get(@TheResource() id: ResourceId, @Param('version', ID) versionId: number): Promise<ResourceVersionView> {
-    return this.resources.version(id, versionId);
+  async get(
+    @TheResource() id: ResourceId,
+    @Param('version', ID) versionId: number,
+    @Param() place: Place,
+    @Caller() access: Access,
+  ): Promise<ResourceVersionView> {
+    return (await this.viewsFor(access, place, id))(await this.resources.version(id, versionId));
   }
 
   @Put(':version/enable')
@@ -57,20 +71,32 @@ export class VersionsController {
   async inputTo(
     @TheResource() id: ResourceId,
     @Param('version', ID) versionId: number,
+    @Caller() access: Access,
   ): Promise<Record<string, unknown>[]> {
-    return this.views(await this.resources.inputTo(id, versionId));
+    return this.views(await this.resources.inputTo(id, versionId), access);
   }
 
   @Get(':version/output_of')
   async outputOf(
     @TheResource() id: ResourceId,
     @Param('version', ID) versionId: number,
+    @Caller() access: Access,
   ): Promise<Record<string, unknown>[]> {
-    return this.views(await this.resources.outputOf(id, versionId));
+    return this.views(await this.resources.outputOf(id, versionId), access);
   }
 
-  private async views(ids: readonly BuildId[]): Promise<Record<string, unknown>[]> {
-    return Promise.all(ids.map(async (id) => toBuildView(await this.builds.getBuild(id))));
+  private async views(ids: readonly BuildId[], access: Access): Promise<Record<string, unknown>[]> {
+    return Promise.all(ids.map(async (id) => buildViewsFor(access)(await this.builds.getBuild(id))));
+  }
+
+  /** Metadata is for the team, and for everybody if the resource is public as its pipeline is. */
+  private async viewsFor(
+    access: Access,
+    { team, pipeline }: Place,
+    id: ResourceId,
+  ): Promise<(version: ResourceVersionView) => ResourceVersionView> {
+    if (access.sees(team, pipeline) || (await this.resources.isPublic(id))) return (version) => version;
+    return ({ metadata: _, ...version }) => version;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Access } from '../../auth/index.js';
 import type { Build, BuildResources } from '../../model/index.js';
 import { given, seconds } from './fields.js';
 
@@ -25,6 +26,11 @@ export function toBuildView(build: Build): Record<string, unknown> {
       aborted_by: build.abortedBy,
     }),
   };
+}
+
+/** {@link toBuildView} for that caller: comments are for the team, however public the pipeline is. */
+export function buildViewsFor(access: Access): (build: Build) => Record<string, unknown> {
+  return (build) => toBuildView(access.sees(build.teamName, build.pipelineName) ? build : { ...build, comment: '' });
 }
 
 /** The short form inside lists of jobs. */

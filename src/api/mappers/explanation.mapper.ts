@@ -1,5 +1,6 @@
+import type { Access } from '../../auth/index.js';
 import type { BuildExplanation, ExplainedFix, JobExplanation } from '../../scheduling/index.js';
-import { toBuildView } from './build.mapper.js';
+import { buildViewsFor } from './build.mapper.js';
 
 /** Why a job runs or does not. Our own: Concourse has no such answer. */
 export function toJobExplanationView(told: JobExplanation): Record<string, unknown> {
@@ -23,10 +24,10 @@ export function toJobExplanationView(told: JobExplanation): Record<string, unkno
 }
 
 /** Why a build ran with its versions, or waits. */
-export function toBuildExplanationView(told: BuildExplanation): Record<string, unknown> {
+export function toBuildExplanationView(told: BuildExplanation, access: Access): Record<string, unknown> {
   const { build, summary, cause, blockers, waits, inputs, fixes } = told;
   return {
-    build: toBuildView(build),
+    build: buildViewsFor(access)(build),
     summary,
     cause,
     blockers,

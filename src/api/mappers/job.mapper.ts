@@ -1,9 +1,11 @@
 import { describeBlocker, type Job, type JobInput, type NextInput } from '../../model/index.js';
-import { toBuildSummary, toBuildView } from './build.mapper.js';
+import type { Access } from '../../auth/index.js';
+import { buildViewsFor, toBuildSummary } from './build.mapper.js';
 import { given, seconds, some } from './fields.js';
 
 /** A job as clients of Concourse know it; `pause_reason` and `why` (why nothing runs, in words) are ours. */
-export function toJobView(job: Job): Record<string, unknown> {
+export function toJobView(job: Job, access: Access): Record<string, unknown> {
+  const toBuildView = buildViewsFor(access);
   return {
     ...common(job),
     next_build: job.nextBuild ? toBuildView(job.nextBuild) : null,
