@@ -59,6 +59,8 @@ export class Settings {
   readonly runtimeTags: readonly { readonly runtime: string; readonly tags: readonly string[] }[] = [];
   /** How many steps run at once, by runtime; one that is not named takes as many as suit the machine. */
   readonly slots: Readonly<Record<string, number>> = {};
+  /** How steps of the host are kept apart from the machine: `required`, `preferred` (where it can be done), `none`. */
+  readonly isolation: 'required' | 'preferred' | 'none' = 'preferred';
   /** Folders of this machine that pipelines may name as git repositories, beside the example and those of `sources`. */
   readonly gitLocalPaths: LocalPaths = [];
   readonly localUsers: readonly LocalUserSetting[] = [];
@@ -102,6 +104,7 @@ interface Definition {
 }
 
 const RUNTIMES = ['host', 'docker'];
+const ISOLATIONS = ['required', 'preferred', 'none'];
 /** Their values may hold passwords. */
 const SECRET_FIELDS: readonly (keyof Settings)[] = ['databaseUrl', 'sources', 'localUsers'];
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
@@ -321,6 +324,14 @@ const DEFINITIONS: readonly Definition[] = [
     expects: `numbers from 1 by runtime, such as docker=20,host=4; runtimes are ${RUNTIMES.join(', ')}`,
     parse: slotsByRuntime,
   },
+  {
+    name: 'isolation',
+    field: 'isolation',
+    value: 'wish',
+    defaultText: 'preferred',
+    help: 'sandboxes for steps of the host: required (else no start), preferred (else none, with a warning), none',
+    ...oneOf(ISOLATIONS),
+  },
 ];
 
 /** What the command line asks for: help, or a server with these settings. */
@@ -441,24 +452,6 @@ export function localUrl(bindAddress: string, port: number): string {
 
 type Parser = Pick<Definition, 'expects' | 'parse'>;
 
-function runtimeKinds(given: string): string | undefined {
-  const names = given.split(',').map((name) => name.trim());
-  const isGood = names.every((name, at) => RUNTIMES.includes(name) && names.indexOf(name) === at);
-  return given.trim() === 'auto' || isGood ? names.join(',') : undefined;
-}
-
-function runtimeTags(given: string): { runtime: string; tags: string[] } | undefined {
-  const [, runtime = '', tags = ''] = /^(\w+)=([\w.-]+(?:,[\w.-]+)*)$/.exec(given) ?? [];
-  return RUNTIMES.includes(runtime) ? { runtime, tags: tags.split(',') } : undefined;
-}
-
-function slotsByRuntime(given: string): Record<string, number> | undefined {
-  const pairs = given.split(',').map((pair) => /^(\w+)=(\d{1,6})$/.exec(pair.trim()));
-  const slots = Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', Number(pair?.[2] ?? 0)]));
-  const isGood = Object.entries(slots).every(([name, number]) => RUNTIMES.includes(name) && number > 0);
-  return isGood ? slots : undefined;
-}
-
 function wholeNumber(least: number, most: number): Parser {
   const parse = (text: string): number | undefined =>
     /^\d{1,9}$/.test(text) && +text >= least && +text <= most ? +text : undefined;
@@ -492,12 +485,6 @@ function negatedSwitch(given: string): boolean | undefined {
   return ['false', '0', 'no'].includes(given) ? true : undefined;
 }
 
-function localPaths(given: string): LocalPaths | undefined {
-  if (given === 'allow' || given === 'deny') return given;
-  const folders = given.split(',').map((folder) => folder.trim());
-  return folders.every((folder) => path.isAbsolute(folder)) ? folders : undefined;
-}
-
 function localUsers(given: string): LocalUserSetting[] | undefined {
   const users = given.split(',').map((user) => {
     const [, name, password] = /^\s*([^:\s][^:]*?):(.+)$/s.exec(user) ?? [];
@@ -516,4 +503,28 @@ function sourceSetting(given: string): SourceSetting | undefined {
   const [, name, uri, branch, glob] = /^([a-z0-9][\w.-]*)=([^#\s]+)(?:#([^:\s]*)(?::(\S+))?)?$/i.exec(given) ?? [];
   if (name === undefined || uri === undefined) return undefined;
   return { name, uri, ...(branch ? { branch } : {}), ...(glob === undefined ? {} : { glob }) };
+}
+
+function localPaths(given: string): LocalPaths | undefined {
+  if (given === 'allow' || given === 'deny') return given;
+  const folders = given.split(',').map((folder) => folder.trim());
+  return folders.every((folder) => path.isAbsolute(folder)) ? folders : undefined;
+}
+
+function runtimeKinds(given: string): string | undefined {
+  const names = given.split(',').map((name) => name.trim());
+  const isGood = names.every((name, at) => RUNTIMES.includes(name) && names.indexOf(name) === at);
+  return given.trim() === 'auto' || isGood ? names.join(',') : undefined;
+}
+
+function runtimeTags(given: string): { runtime: string; tags: string[] } | undefined {
+  const [, runtime = '', tags = ''] = /^(\w+)=([\w.-]+(?:,[\w.-]+)*)$/.exec(given) ?? [];
+  return RUNTIMES.includes(runtime) ? { runtime, tags: tags.split(',') } : undefined;
+}
+
+function slotsByRuntime(given: string): Record<string, number> | undefined {
+  const pairs = given.split(',').map((pair) => /^(\w+)=(\d{1,6})$/.exec(pair.trim()));
+  const slots = Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', Number(pair?.[2] ?? 0)]));
+  const isGood = Object.entries(slots).every(([name, number]) => RUNTIMES.includes(name) && number > 0);
+  return isGood ? slots : undefined;
 }

@@ -41,6 +41,11 @@ export interface Runtime {
   /** Idempotent. Logs and outputs must be stored before. Ends what {@link Runtime.exec} has begun there. */
   remove(handle: Handle): Promise<void>;
   /**
+   * Removes the caches that no step uses now and whose keys `live` does not give. It is asked after the caches were looked
+   * for: one that is made meanwhile has its key before it is there.
+   */
+  sweepCaches?(live: () => Promise<readonly string[]>): Promise<void>;
+  /**
    * Runs a command where the step runs or, when it is over, where it ran, with its files and environment. For people who look
    * around: never part of a step. Absent where that cannot be done.
    * @throws NotFoundError for an unknown step; {@link ExecutableNotFound}.
@@ -115,6 +120,8 @@ export interface Capabilities {
   /** True where a step without an image cannot run. */
   readonly needsImage?: boolean;
   readonly isolation: 'none' | 'process-group' | 'namespaces' | 'container';
+  /** What a step may ask for and does not get here. */
+  readonly lacks?: readonly ('network-none' | 'limits' | 'privileged')[];
   readonly platforms: readonly string[];
 }
 
@@ -143,7 +150,10 @@ export interface StepSpec {
   readonly stdin?: Uint8Array;
   /** `result`: standard output is the step's answer and not part of the log. */
   readonly stdoutTo: 'log' | 'result';
-  /** The files around the step. A runtime without images ignores this; one with images refuses a step without. */
+  /**
+   * The files around the step. A runtime without images ignores this, but finds a command with an absolute path in it; one
+   * that needs images refuses a step without.
+   */
   readonly image?: StepImage;
   readonly privileged?: boolean;
   readonly limits?: StepLimits;

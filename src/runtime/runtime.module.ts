@@ -1,12 +1,13 @@
 import { Module } from '@nestjs/common';
 import os from 'node:os';
-import { messageOf, Settings, UserError } from '../platform/index.js';
+import { LOGGER, messageOf, Settings, UserError, type Logger } from '../platform/index.js';
 import { DirectoryArtifactStore } from './artifacts/directory-artifact-store.js';
 import { connectDocker, demandAnswer } from './docker/daemon.js';
 import { DockerRuntime } from './docker/docker-runtime.js';
 import type { Member } from './pool/choose-member.js';
 import { RuntimePool } from './pool/runtime-pool.js';
 import { HostRuntime } from './process/host-runtime.js';
+import { probeIsolation } from './process/isolation.js';
 
 /** Injection token of the {@link RuntimePool} that runs steps. */
 export const RUNTIME = Symbol('runtime');
@@ -19,7 +20,8 @@ const SLOTS_PER_CORE = 10;
 /**
  * The runtimes that the settings name, the preferred one first. `auto` is Docker and, for tasks without an image, the host;
  * or the host alone where Docker does not answer (see docs/adr/0012-runtimes-and-slots.md).
- * @throws UserError `docker-unreachable` when Docker is asked for and does not answer.
+ * @throws UserError `docker-unreachable` when Docker is asked for and does not answer, `isolation-unavailable` when sandboxes
+ * are required and do not work.
  */
 export async function chooseRuntime(settings: Settings, artifacts: DirectoryArtifactStore): Promise<RuntimePool> {
   const isAuto = settings.runtime === 'auto';
@@ -34,7 +36,7 @@ export async function chooseRuntime(settings: Settings, artifacts: DirectoryArti
     const runtime =
       name === 'docker'
         ? new DockerRuntime(docker, artifacts, settings.instanceId)
-        : new HostRuntime(settings.dataDir, artifacts);
+        : await openHost(settings, artifacts);
     const tags = settings.runtimeTags.filter((each) => each.runtime === name).flatMap((each) => each.tags);
     const slots = settings.slots[name] ?? SLOTS_PER_CORE * os.availableParallelism();
     members.push({ name, runtime, tags, slots });
@@ -42,6 +44,25 @@ export async function chooseRuntime(settings: Settings, artifacts: DirectoryArti
   const [first, ...others] = members;
   if (first === undefined) throw new Error(`there is no runtime "${settings.runtime}"`);
   return new RuntimePool([first, ...others]);
+}
+
+/** @throws UserError `isolation-unavailable` when a sandbox is required and none works. */
+async function openHost(
+  { dataDir, isolation, varsDir }: Settings,
+  artifacts: DirectoryArtifactStore,
+): Promise<HostRuntime> {
+  const hidden = varsDir === '' ? [] : [varsDir];
+  return new HostRuntime(dataDir, artifacts, await probeIsolation(dataDir, isolation, hidden));
+}
+
+/** Says what each runtime is; loudly where steps are not kept apart though that was wished for. */
+async function announce(pool: RuntimePool, { isolation }: Settings, log: Logger): Promise<void> {
+  for (const { name, runtime } of pool.members) {
+    if (runtime.kind !== 'process') continue;
+    const told = await runtime.capabilities();
+    const isWorse = told.isolation === 'process-group' && isolation !== 'none';
+    log[isWorse ? 'warn' : 'info']({ runtime: name }, told.description);
+  }
 }
 
 function unreachable(silence: string): UserError {
@@ -61,8 +82,12 @@ function unreachable(silence: string): UserError {
     },
     {
       provide: RUNTIME,
-      inject: [Settings, ARTIFACTS],
-      useFactory: chooseRuntime,
+      inject: [Settings, ARTIFACTS, LOGGER],
+      useFactory: async (settings: Settings, artifacts: DirectoryArtifactStore, log: Logger) => {
+        const pool = await chooseRuntime(settings, artifacts);
+        await announce(pool, settings, log);
+        return pool;
+      },
     },
   ],
   exports: [ARTIFACTS, RUNTIME],

@@ -16,7 +16,7 @@ describe('the choice of the runtime', () => {
 
   const choose = async (runtime: string, host: string) => {
     process.env['DOCKER_HOST'] = host;
-    const settings = new Settings({ runtime, dataDir: '/nonexistent', instanceId: 'one' });
+    const settings = new Settings({ runtime, dataDir: '/nonexistent', instanceId: 'one', isolation: 'none' });
     const pool = await chooseRuntime(settings, new DirectoryArtifactStore('/nonexistent'));
     return pool.members.map(({ name, runtime }) => `${name}: ${runtime.kind}`).join(', ');
   };

@@ -1,17 +1,18 @@
 import type { BuildEvent, PlanNode, TaskPlan } from '../../model/index.js';
 import { taskCacheIds } from '../../persistence/index.js';
-import type { ArtifactRef, Mount, StepImage, StepSpec } from '../../runtime/index.js';
+import type { ArtifactRef, Capabilities, Mount, StepImage, StepSpec } from '../../runtime/index.js';
 import type { Walk } from '../build-run.js';
-import { stepHandle } from '../handle.js';
+import { stepHandle, taskCacheKey } from '../handle.js';
 import { beginOnce, interrupted, runLeaf, withDeadline, type LeafEnd } from '../leaf.js';
 import type { Outcome } from '../outcome.js';
+import type { StepSecrets } from '../recall-secrets.js';
 import { findPlace, takeSlot } from '../places.js';
 import { runProcess, type ProcessEnd } from '../run-process.js';
 import { artifactNamed } from '../artifact-path.js';
 import { limitsOf, readyTask, type ReadyTask } from '../task-config.js';
-import { isImageFetched, taskImage } from '../task-image.js';
+import { isImageFetched, taskCommand, taskImage } from '../task-image.js';
 
-interface TaskResult {
+interface TaskResult extends StepSecrets {
   readonly artifacts: Readonly<Record<string, ArtifactRef>>;
 }
 
@@ -28,15 +29,17 @@ async function runTask(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<Leaf
   const task = await readyTask(plan, walk);
   const place = await findPlace(node, { tags: plan.tags, hasImage: wantsImage(plan, task) }, walk);
   if (!place) return interruptedWhileWaiting(node, walk);
-  const { images, platforms } = place.capabilities;
+  const { images, needsImage, platforms } = place.capabilities;
   demandPlatform(task, platforms);
-  const image = images ? await taskImage(node, plan, task, walk) : undefined;
+  const isImageUsed = images && (wantsImage(plan, task) || needsImage === true);
+  const image = isImageUsed ? await taskImage(node, plan, task, walk) : undefined;
   if (image && 'outcome' in image) return withoutImage(node, image.outcome, walk);
-  const notices = images ? [] : noticesOf(plan, task);
+  const notices = noticesOf(plan, task, place.capabilities);
   const plain = specOf(node, plan, task, walk, await cachesOf(plan, task, walk));
   const spec = {
     ...plain,
     ...image,
+    argv: await taskCommand(plan, task, image?.image, walk),
     labels: { ...plain.labels, ...imageLabel(image?.image) },
     runtime: place.runtime,
   };
@@ -52,7 +55,8 @@ async function runTask(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<Leaf
   ]);
   return withDeadline(step, walk, async (deadline) => {
     const end = await runProcess(node, step, spec, walk, deadline);
-    const result = { artifacts: await sealOutputs(spec, plan, end, walk) };
+    const secrets = task.vars.length > 0 ? { vars: task.vars } : {};
+    const result = { artifacts: await sealOutputs(spec, plan, end, walk), ...secrets };
     if (end.isInterrupted) {
       return { ...interrupted(node, walk, deadline, end.lastEvents), result };
     }
@@ -107,7 +111,7 @@ async function cachesOf(plan: TaskPlan, { config }: ReadyTask, { run }: Walk): P
   const paths = (config.caches ?? []).map((cache) => cache.path);
   if (jobId === undefined || paths.length === 0) return [];
   const ids = await run.parts.db.tx((tx) => taskCacheIds(tx, jobId, plan.name, paths));
-  return [...ids].map(([path, id]) => ({ path, source: { cache: `task-${id}` } }));
+  return [...ids].map(([path, id]) => ({ path, source: { cache: taskCacheKey(id) } }));
 }
 
 function specOf(
@@ -162,16 +166,18 @@ function wantsImage(plan: TaskPlan, { config }: ReadyTask): boolean {
   return plan.image !== undefined || config.image_resource !== undefined || config.rootfs_uri !== undefined;
 }
 
-/** What a runtime without containers cannot give, in one line each. */
-function noticesOf(plan: TaskPlan, task: ReadyTask): string[] {
+/** What the runtime cannot give, in one line each. */
+function noticesOf(plan: TaskPlan, task: ReadyTask, { images, lacks = [] }: Capabilities): string[] {
   const { config } = task;
   const notices: string[] = [];
-  if (wantsImage(plan, task))
+  if (wantsImage(plan, task) && !images)
     notices.push('warning: the image is ignored: this server runs tasks as processes of its own machine');
-  if (plan.hermetic) notices.push('warning: hermetic is ignored: tasks share the network of the machine');
-  if (config.container_limits !== undefined) {
+  if (plan.hermetic && lacks.includes('network-none'))
+    notices.push('warning: hermetic is ignored: tasks share the network of the machine');
+  if (config.container_limits !== undefined && lacks.includes('limits')) {
     notices.push('warning: container_limits are ignored: nothing limits a process of this machine');
   }
-  if (plan.privileged) notices.push('warning: privileged is ignored: tasks run as the user who runs Weir');
+  if (plan.privileged && lacks.includes('privileged'))
+    notices.push('warning: privileged is ignored: tasks run as the user who runs Weir');
   return notices;
 }

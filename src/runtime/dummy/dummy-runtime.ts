@@ -45,6 +45,7 @@ export class DummyRuntime implements Runtime {
       description: 'Functions in memory, for tests.',
       images: false,
       isolation: 'none',
+      lacks: ['network-none', 'limits', 'privileged'],
       platforms: ['dummy', process.platform],
     };
   }

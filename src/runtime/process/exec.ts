@@ -33,15 +33,18 @@ export async function readPlace(folder: string): Promise<StepPlace> {
 }
 
 /**
- * Says on descriptor 3 whether the command is there and which terminal it has, and becomes the command. Without any place
- * left on the way for output of its own: what is read and written belongs to the person.
+ * Says on descriptor 3 whether the command is there and which terminal it has, and becomes the command: what is read and
+ * written belongs to the person. Takes rows, columns, how many variables follow, these, and the command. A sandbox that is
+ * made once more has the variables of the step only, so those of the person come in this way.
  */
 const BECOME = `
-command -v -- "$0" >/dev/null 2>&1 || { echo missing >&3; exit 127; }
-if [ -t 0 ]; then stty echo rows "$WEIR_ROWS" cols "$WEIR_COLUMNS"; tty >&3; else echo pipes >&3; fi
+weir_rows=$1 weir_columns=$2 weir_left=$3
+shift 3
+while [ "$weir_left" -gt 0 ]; do export "$1"; shift; weir_left=$((weir_left - 1)); done
+command -v -- "$1" >/dev/null 2>&1 || { echo missing >&3; exit 127; }
+if [ -t 0 ]; then stty echo rows "$weir_rows" cols "$weir_columns"; tty >&3; else echo pipes >&3; fi
 exec 3>&-
-unset WEIR_ROWS WEIR_COLUMNS
-exec "$0" "$@"
+exec "$@"
 `;
 
 /** `script` of util-linux makes a terminal without a native module of ours. */
@@ -59,22 +62,21 @@ export async function execInPlace(place: StepPlace, marker: string, spec: ExecSp
     throw new UserError('no-working-folder', `there is no folder ${spec.dir ?? 'to work in'} any more`);
   const own = `WEIR_EXEC=${randomUUID()}`;
   const hasTerminal = spec.tty !== undefined && canMakeTerminals;
-  const inner = ['/bin/sh', '-c', BECOME, ...spec.argv];
+  const env = { ...spec.env, ...variable(own), ...variable(markerOf(marker)) };
+  const exported = Object.entries(env).filter(([name]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
+  const { rows, columns } = spec.tty ?? { rows: 0, columns: 0 };
+  const inner = [
+    ...['/bin/sh', '-c', BECOME, 'sh', String(rows), String(columns), String(exported.length)],
+    ...exported.map(([name, value]) => `${name}=${value}`),
+    ...spec.argv,
+  ];
   const argv = place.enter?.(inner) ?? inner;
   const [file = '', ...args] = hasTerminal ? [SCRIPT, '-qefc', argv.map(quote).join(' '), '/dev/null'] : argv;
   const child = spawn(file, args, {
     cwd: dir,
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
-    env: {
-      ...place.env,
-      ...spec.env,
-      ...(hasTerminal
-        ? { SHELL: '/bin/sh', WEIR_ROWS: String(spec.tty.rows), WEIR_COLUMNS: String(spec.tty.columns) }
-        : {}),
-      ...variable(own),
-      ...variable(markerOf(marker)),
-    },
+    env: { ...place.env, ...env, ...(hasTerminal ? { SHELL: '/bin/sh' } : {}) },
   });
   const exit = new Promise<number>((resolve, reject) => {
     child.once('error', reject);
