@@ -5,7 +5,7 @@ import path from 'node:path';
 import { removeTree } from '../../src/runtime/files.js';
 import { DirectoryArtifactStore, DockerRuntime } from '../../src/runtime/index.js';
 import { BUSYBOX, TestDocker } from '../support/docker-daemon.js';
-import { describeRuntimeContract, shellPrograms } from '../support/runtime-contract.js';
+import { describeRuntimeContract, shellPrograms, type ContractSubject } from '../support/runtime-contract.js';
 
 const docker = await TestDocker.start();
 
@@ -13,7 +13,7 @@ if (docker === undefined) {
   describe('contract of the docker runtime', () => it.skip('needs a Docker daemon', () => undefined));
 } else {
   afterAll(() => docker.stop());
-  describeRuntimeContract('docker', async () => {
+  const open = async (): Promise<ContractSubject> => {
     const dir = await mkdtemp(path.join(os.tmpdir(), 'weir-docker-files-'));
     const artifacts = new DirectoryArtifactStore(dir);
     return {
@@ -23,5 +23,6 @@ if (docker === undefined) {
       common: { image: { ref: BUSYBOX } },
       close: () => removeTree(dir),
     };
-  });
+  };
+  describeRuntimeContract('docker', open, { images: true, limits: true });
 }

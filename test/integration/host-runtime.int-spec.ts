@@ -5,7 +5,7 @@ import path from 'node:path';
 import { DirectoryArtifactStore, HostRuntime } from '../../src/runtime/index.js';
 import { PLAIN, probeIsolation } from '../../src/runtime/process/isolation.js';
 import { removeTree } from '../../src/runtime/files.js';
-import { describeRuntimeContract, shellPrograms } from '../support/runtime-contract.js';
+import { describeRuntimeContract, shellPrograms, type ContractSubject } from '../support/runtime-contract.js';
 
 const levels = ['none', 'bubblewrap', 'namespaces'] as const;
 
@@ -19,7 +19,7 @@ for (const level of levels) {
     describe(`contract of the ${name} runtime`, () => it.skip('needs a sandbox', () => undefined));
     continue;
   }
-  describeRuntimeContract(name, async () => {
+  const open = async (): Promise<ContractSubject> => {
     const artifacts = new DirectoryArtifactStore(dir);
     return {
       artifacts,
@@ -27,5 +27,7 @@ for (const level of levels) {
       argv: (program) => ['/bin/sh', '-c', shellPrograms[program]],
       close: () => removeTree(dir),
     };
-  });
+  };
+  const abilities = { images: level !== 'none', limits: isolation.cgroups !== undefined };
+  describeRuntimeContract(name, open, abilities);
 }

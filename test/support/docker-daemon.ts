@@ -132,6 +132,11 @@ export class TestDocker {
   }
 }
 
+/** Whether this machine has what {@link makeBusyboxRoot} needs (busybox-static). */
+export function hasBusybox(): boolean {
+  return findProgram('busybox') !== undefined;
+}
+
 /** Files of a machine with nothing but busybox. */
 export function makeBusyboxRoot(root: string): void {
   const program = findProgram('busybox') ?? 'busybox';

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { hasBusybox, makeBusyboxRoot } from './docker-daemon.js';
 import type { ArtifactRef, ArtifactStore, LogChunk, Mount, Runtime, StepSpec } from '../../src/runtime/index.js';
 
 /** Commands that every runtime can run, by what they do. A runtime with a shell takes {@link shellPrograms}. */
@@ -61,8 +62,19 @@ export async function until(runtime: Runtime, handle: string, word: string): Pro
   throw new Error(`step ${handle} ended without saying "${word}": ${said}`);
 }
 
-/** What every runtime keeps, as the port promises. */
-export function describeRuntimeContract(name: string, open: () => Promise<ContractSubject>): void {
+/** What a runtime can do beyond what all can. */
+export interface Abilities {
+  /** Runs images that are artifacts, as other users too, and cuts the network off. */
+  readonly images?: boolean;
+  readonly limits?: boolean;
+}
+
+/** What every runtime keeps, as the port promises; of images and limits, what those keep that have them. */
+export function describeRuntimeContract(
+  name: string,
+  open: () => Promise<ContractSubject>,
+  abilities: Abilities = {},
+): void {
   describe(`contract of the ${name} runtime`, () => {
     let subject: ContractSubject;
     let runtime: Runtime;
@@ -376,6 +388,98 @@ export function describeRuntimeContract(name: string, open: () => Promise<Contra
         const ref = await runtime.sealOutput(handle, 'out');
         await runtime.remove(handle);
         expect((await subject.artifacts.readFile(ref, 'file')).toString()).toBe('kept\n');
+      });
+    });
+
+    const withImages = abilities.images && hasBusybox() ? it : it.skip;
+    if (withImages !== it) console.warn(`SKIPPED: the ${name} runtime has no images here, or busybox is missing`);
+    const withLimits = abilities.limits ? it : it.skip;
+    if (withLimits !== it) console.warn(`SKIPPED: the ${name} runtime cannot limit memory here`);
+
+    describe('an image that is an artifact', () => {
+      const imageOf = async (id: string, user = ''): Promise<{ artifact: ArtifactRef }> => ({
+        artifact: await subject.artifacts.create(id, async (tree) => {
+          makeBusyboxRoot(path.join(tree, 'rootfs'));
+          await writeFile(path.join(tree, 'rootfs/marker'), 'of the image\n');
+          await writeFile(
+            path.join(tree, 'metadata.json'),
+            JSON.stringify({ env: ['PATH=/bin', 'FROM_IMAGE=a=b'], user }),
+          );
+        }),
+      });
+      const say = async (script: string, more: Partial<StepSpec>): Promise<string> =>
+        text(await readLogs(runtime, await start('hello', { argv: ['/bin/sh', '-c', script], ...more })));
+
+      withImages('is what stands around the step, with its environment', async () => {
+        const image = await imageOf('image-around');
+        expect(await say('cat /marker; echo "$FROM_IMAGE"; ls /usr 2>&1', { image })).toMatch(
+          /^of the image\na=b\nls: .*No such file/,
+        );
+        expect(await say('echo "$FROM_IMAGE"', { image, env: { FROM_IMAGE: 'own' } })).toBe('own\n');
+      });
+
+      withImages('can be changed by each step for itself', async () => {
+        const image = await imageOf('image-private');
+        const script = 'cat /marker; echo changed >/marker; rm -r /bin/ls; mkdir /new; cat /marker';
+        expect(await say(script, { image })).toBe('of the image\nchanged\n');
+        expect(await say(`${script}; echo >/dev/null`, { image })).toBe('of the image\nchanged\n');
+        expect((await subject.artifacts.readFile(image.artifact, 'rootfs/marker')).toString()).toBe('of the image\n');
+      });
+
+      withImages('says which user the step is, unless the step does', async () => {
+        const image = await imageOf('image-user', 'guest');
+        const mounts = [output('out')];
+        const script = 'id -un; touch here out/there && echo written';
+        expect(await say(script, { image, mounts })).toBe('guest\nwritten\n');
+        expect(await say('id -un', { image, user: 'root' })).toBe('root\n');
+      });
+
+      withImages('is where an executable is looked for', async () => {
+        const image = await imageOf('image-around');
+        const handle = await start('hello', { image, argv: ['/usr/bin/env', 'true'] });
+        expect((await finish(handle)).reason).toBe('executable file not found: /usr/bin/env');
+        expect(text(await readLogs(runtime, await start('hello', { image, argv: ['cat', '/marker'] })))).toBe(
+          'of the image\n',
+        );
+      });
+
+      withImages('takes mounts at absolute paths, whose outputs become artifacts', async () => {
+        const image = await imageOf('image-around');
+        const input = await artifactOf('absolute-input', { f: 'seen\n' });
+        const handle = await start('hello', {
+          image,
+          argv: ['/bin/sh', '-c', 'cp /opt/in/f /opt/out/copy; echo more >>/opt/in/f; pwd'],
+          mounts: [
+            { path: '/opt/in', source: { artifact: input } },
+            { path: '/opt/out', source: { output: 'out' } },
+          ],
+        });
+        expect(text(await readLogs(runtime, handle))).toMatch(/^\/tmp\/build\/[0-9a-f]{8}\n$/);
+        const sealed = await runtime.sealOutput(handle, 'out');
+        expect((await subject.artifacts.readFile(sealed, 'copy')).toString()).toBe('seen\n');
+        expect((await subject.artifacts.readFile(input, 'f')).toString()).toBe('seen\n');
+      });
+
+      withImages('is refused when it is none', async () => {
+        const artifact = await artifactOf('no-image', { file: 'x' });
+        await expect(start('hello', { image: { artifact } })).rejects.toMatchObject({ code: 'bad-image' });
+      });
+
+      withImages('has no network but the loopback when the step wants none', async () => {
+        const image = await imageOf('image-around');
+        expect(await say(`sed -n 's/^ *\\([^ ]*\\):.*/\\1/p' /proc/net/dev`, { image, network: 'none' })).toBe('lo\n');
+      });
+
+      (abilities.images && abilities.limits ? withImages : it.skip)('is killed beyond its memory', async () => {
+        const image = await imageOf('image-around');
+        const handle = await start('hello', {
+          image,
+          argv: ['/bin/sh', '-c', 'head -c 100000000 /dev/zero | tail'],
+          limits: { memoryBytes: 16 * 1024 * 1024, cpuShares: 512 },
+        });
+        const state = await finish(handle);
+        expect(state).toMatchObject({ phase: 'exited', reason: expect.stringContaining('out of memory') });
+        await runtime.remove(handle);
       });
     });
 
