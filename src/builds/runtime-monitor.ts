@@ -1,6 +1,16 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Db, NotificationListener, listRuntimes, noteRuntime, type RuntimeLoad } from '../persistence/index.js';
+import {
+  Db,
+  NotificationListener,
+  landRuntime,
+  listRuntimes,
+  noteRuntime,
+  pruneRuntime,
+  touchRuntimes,
+  type RuntimeId,
+  type RuntimeLoad,
+} from '../persistence/index.js';
 import { LOGGER, LoopRunner, Settings, messageOf, type Logger, type Loop } from '../platform/index.js';
 import { RUNTIME, RuntimePool, type Member, type Runtime } from '../runtime/index.js';
 import { Places } from './places.js';
@@ -19,6 +29,7 @@ export class RuntimeMonitor implements Loop, OnApplicationBootstrap, OnApplicati
   readonly tickMs = TICK_MS;
   private readonly pool: RuntimePool;
   private readonly places: Places;
+  private readonly instanceId: string;
   private readonly runner: LoopRunner;
   /** What was noted last, by name; only changes are written. */
   private readonly noted = new Map<string, string>();
@@ -27,11 +38,12 @@ export class RuntimeMonitor implements Loop, OnApplicationBootstrap, OnApplicati
     @Inject(Db) private readonly db: Db,
     @Inject(NotificationListener) notifications: NotificationListener,
     @Inject(RUNTIME) runtime: Runtime,
-    @Inject(Settings) settings: Settings,
+    @Inject(Settings) { instanceId }: Settings,
     @Inject(LOGGER) private readonly log: Logger,
   ) {
     this.pool = RuntimePool.of(runtime);
-    this.places = new Places(db, notifications, this.pool, settings.instanceId);
+    this.places = new Places(db, notifications, this.pool, instanceId);
+    this.instanceId = instanceId;
     this.runner = new LoopRunner(this, log);
   }
 
@@ -45,6 +57,7 @@ export class RuntimeMonitor implements Loop, OnApplicationBootstrap, OnApplicati
 
   async runOnce(): Promise<void> {
     const ids = await this.places.ids();
+    await this.db.tx((tx) => touchRuntimes(tx, this.instanceId));
     for (const member of this.pool.members) {
       const id = ids.get(member.name);
       const seen = await look(member);
@@ -61,6 +74,16 @@ export class RuntimeMonitor implements Loop, OnApplicationBootstrap, OnApplicati
   /** Every runtime of every server with its load and its queue, by name. */
   list(): Promise<RuntimeLoad[]> {
     return listRuntimes(this.db);
+  }
+
+  /** It takes no more steps until its server starts again; those that run there go on. */
+  async land(id: RuntimeId): Promise<void> {
+    await this.db.tx((tx) => landRuntime(tx, id));
+  }
+
+  /** Forgets the runtime of a server that is gone. @returns false when that server is alive. */
+  async prune(id: RuntimeId): Promise<boolean> {
+    return this.db.tx((tx) => pruneRuntime(tx, id));
   }
 }
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { JobId, ResourceId } from '../../src/model/index.js';
 import { taskCacheIds } from '../../src/persistence/index.js';
 import { ApiServer } from '../support/api-server.js';
+import { eventually } from '../support/eventually.js';
 
 let server: ApiServer;
 beforeAll(async () => {
@@ -48,7 +49,7 @@ async function history(pipeline: string): Promise<{ versionIds: number[]; resour
     `with b as (
        insert into builds (team_id, pipeline_id, job_id, name, status, started_at, ended_at)
        select p.team_id, p.id, j.id, '1', case j.name when 'build' then 'succeeded' else 'failed' end, now(), now()
-       from jobs j join pipelines p on p.id = j.pipeline_id where j.id = any($2) returning id, job_id, status
+       from jobs j join pipelines p on p.id = j.pipeline_id where j.id = any($2) order by j.id returning id, job_id, status
      ), pointed as (update jobs set latest_completed_build_id = b.id from b where b.job_id = jobs.id),
      made as (insert into build_outputs (build_id, name, resource_id, digest, version)
        select id, 'repo', $1, '2', '{"version": "2"}' from b where status = 'succeeded')
@@ -250,6 +251,31 @@ describe('the operator', () => {
     expect((await cli('?arch=amd64&platform=Linux!')).status).toBe(400);
     expect((await cli('')).status).toBe(400);
     expect(await ask('GET', '/api/v1/info/creds')).toEqual({});
+  });
+});
+
+describe('workers', () => {
+  it('are landed, and pruned once their server is gone', async () => {
+    const workers = (): Promise<{ name: string; state: string }[]> => ask('GET', '/api/v1/workers');
+    const [worker] = await eventually('the worker', async () => {
+      const list = await workers();
+      return list.length > 0 && list;
+    });
+    expect(worker!.state).toBe('running');
+    const path = `/api/v1/workers/${worker!.name}`;
+    await ask('PUT', `${path}/land`);
+    expect(await workers()).toMatchObject([{ state: 'landed' }]);
+    const alive = await server.fetch('PUT', `${path}/prune`);
+    expect([alive.status, await alive.json()]).toEqual([400, { stderr: expect.stringContaining('alive') }]);
+    await server.database.db.query(
+      `insert into runtimes (instance, name, kind, tags, slots, capabilities, server_seen_at)
+       values ('gone', 'old', 'host', '{}', 1, '{}', now() - interval '1 minute')`,
+    );
+    expect(await workers()).toContainEqual(expect.objectContaining({ name: 'old', state: 'stalled' }));
+    await ask('PUT', '/api/v1/workers/old/prune');
+    expect(await workers()).toHaveLength(1);
+    expect((await server.fetch('PUT', '/api/v1/workers/old/prune')).status).toBe(404);
+    expect((await server.fetch('PUT', '/api/v1/workers/old/land')).status).toBe(404);
   });
 });
 

@@ -21,7 +21,7 @@ export class InfoController {
         global_resources: false,
         build_rerun: true,
         cache_streamed_volumes: false,
-        resource_causality: false,
+        resource_causality: true,
       },
       external_url: externalUrl,
       ...(clusterName === '' ? {} : { cluster_name: clusterName }),

@@ -1,9 +1,13 @@
-import { Controller, Get, Inject } from '@nestjs/common';
+import { Controller, Get, Inject, Param, Put, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import type { Access } from '../../auth/index.js';
 import { RuntimeMonitor } from '../../builds/index.js';
+import { didYouMean } from '../../model/index.js';
+import type { RuntimeLoad } from '../../persistence/index.js';
+import { NotFoundError } from '../../platform/index.js';
 import { ResourceTypeRegistry } from '../../resources/index.js';
 import { Caller } from '../http/who.js';
-import { toRuntimeView, toWorkerView } from '../mappers/runtime.mapper.js';
+import { toRuntimeView, toWorkerView, workerName } from '../mappers/runtime.mapper.js';
 
 type View = Record<string, unknown>;
 
@@ -19,6 +23,33 @@ export class RuntimesController {
   async workers(): Promise<View[]> {
     const all = await this.runtimes.list();
     return all.map((runtime) => toWorkerView(runtime, all, this.types.names()));
+  }
+
+  @Put('workers/:worker/land')
+  async land(@Param('worker') name: string): Promise<void> {
+    await this.runtimes.land((await this.named(name)).id);
+  }
+
+  /** The answer's `stderr` is what `fly` prints. */
+  @Put('workers/:worker/prune')
+  async prune(
+    @Param('worker') name: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<{ readonly stderr: string } | undefined> {
+    if (await this.runtimes.prune((await this.named(name)).id)) return undefined;
+    reply.status(400);
+    return { stderr: `cannot prune running worker ${name}: its server is alive` };
+  }
+
+  private async named(name: string): Promise<RuntimeLoad> {
+    const all = await this.runtimes.list();
+    const found = all.find((runtime) => workerName(runtime, all) === name);
+    if (found) return found;
+    const near = didYouMean(
+      name,
+      all.map((runtime) => workerName(runtime, all)),
+    );
+    throw new NotFoundError(`there is no worker "${name}"${near}`);
   }
 
   @Get('runtimes')

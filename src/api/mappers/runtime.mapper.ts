@@ -11,7 +11,7 @@ export function toWorkerView(
   others: readonly RuntimeLoad[],
   resourceTypes: readonly string[],
 ): Record<string, unknown> {
-  const { running, slots, tags, unreachable, startedAt } = runtime;
+  const { running, slots, tags, startedAt } = runtime;
   return {
     name: workerName(runtime, others),
     addr: '',
@@ -33,7 +33,7 @@ export function toWorkerView(
     version: '',
     start_time: seconds(startedAt),
     ephemeral: false,
-    state: unreachable ? 'stalled' : 'running',
+    state: stateOf(runtime),
   };
 }
 
@@ -51,7 +51,7 @@ export function toRuntimeView(
     // A step can always ask for a runtime by its name.
     tags: [name, ...tags],
     takes_untagged_steps: tags.length === 0,
-    state: unreachable ? 'unreachable' : 'running',
+    state: unreachable ? 'unreachable' : stateOf(runtime),
     ...(unreachable ? { reason: unreachable.reason, unreachable_since: seconds(unreachable.since) } : {}),
     started_at: seconds(runtime.startedAt),
     capabilities,
@@ -68,8 +68,14 @@ function useView({ build, buildId, stepId, teamId, since }: SlotUse, isVisible: 
   return { build, build_id: buildId, step_id: stepId, since: seconds(since) };
 }
 
+function stateOf({ unreachable, isServerAlive, isLanding, running }: RuntimeLoad): string {
+  if (unreachable || !isServerAlive) return 'stalled';
+  if (isLanding) return running.length > 0 ? 'landing' : 'landed';
+  return 'running';
+}
+
 /** Servers may each have one of the same name. */
-function workerName({ id, name, instance }: RuntimeLoad, others: readonly RuntimeLoad[]): string {
+export function workerName({ id, name, instance }: RuntimeLoad, others: readonly RuntimeLoad[]): string {
   const isAlone = others.every((other) => other.id === id || other.name !== name);
   return isAlone ? name : `${name}-${instance.slice(0, 8)}`;
 }

@@ -42,4 +42,11 @@ export class RuntimeRow {
 
   @Column({ name: 'seen_at', type: 'timestamptz', default: () => 'now()' })
   seenAt: Date;
+
+  /** Takes no more steps until its server starts again. */
+  @Column({ type: 'boolean', default: false })
+  landing: boolean;
+
+  @Column({ name: 'server_seen_at', type: 'timestamptz', default: () => 'now()' })
+  serverSeenAt: Date;
 }

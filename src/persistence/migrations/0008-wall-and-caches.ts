@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** A message for everybody, and the caches of tasks by name, so that one can be forgotten. */
+/** A message for everybody; the caches of tasks by name, so that one can be forgotten; runtimes that take no more steps. */
 export class WallAndCaches1763740808000 implements MigrationInterface {
   readonly name = 'WallAndCaches1763740808000';
 
@@ -28,4 +28,7 @@ const STATEMENTS = [
     path text not null,
     constraint task_caches_are_unique unique (job_id, step_name, path)
   )`,
+  // server_seen_at: a sign of life of the runtime's server, without which nobody can tell whether it will come back.
+  `alter table runtimes add column landing boolean not null default false,
+    add column server_seen_at timestamptz not null default now()`,
 ];

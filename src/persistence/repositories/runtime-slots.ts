@@ -35,7 +35,8 @@ export async function declareRuntimes(
     const [row] = await tx.query<{ id: RuntimeId }>(
       `insert into runtimes (instance, name, kind, tags, slots, capabilities) values ($1, $2, $3, $4, $5, '{}')
        on conflict (instance, name) do update
-         set kind = excluded.kind, tags = excluded.tags, slots = excluded.slots, started_at = now(), seen_at = now()
+         set kind = excluded.kind, tags = excluded.tags, slots = excluded.slots, started_at = now(), seen_at = now(),
+           landing = false, server_seen_at = now()
        returning id`,
       [instance, name, kind, tags, slots],
     );
@@ -61,6 +62,24 @@ export async function noteRuntime(
     [id, reason, capabilities],
   );
   await giveSlots(tx, id);
+}
+
+const IS_ALIVE = `server_seen_at > now() - interval '30 s'`;
+
+/** A sign of life of the server for all its runtimes. */
+export async function touchRuntimes(tx: Tx, instance: string): Promise<void> {
+  await tx.query(`update runtimes set server_seen_at = now() where instance = $1`, [instance]);
+}
+
+/** The runtime gives no more slots until its server starts again; steps that have one go on. */
+export async function landRuntime(tx: Tx, id: RuntimeId): Promise<void> {
+  await tx.query(`update runtimes set landing = true where id = $1`, [id]);
+}
+
+/** Forgets the runtime of a server that gives no sign of life. @returns false when its server is alive. */
+export async function pruneRuntime(tx: Tx, id: RuntimeId): Promise<boolean> {
+  const rows = await tx.query(`delete from runtimes where id = $1 and not (${IS_ALIVE}) returning id`, [id]);
+  return rows.length > 0;
 }
 
 /**
@@ -137,7 +156,7 @@ async function giveSlots(tx: Tx, id: RuntimeId): Promise<void> {
   const given = await tx.query<{ build_id: BuildId }>(
     `with free as (
        select n as slot, row_number() over (order by n) as turn from runtimes r, generate_series(1, r.slots) n
-       where r.id = $1 and r.reason is null
+       where r.id = $1 and r.reason is null and not r.landing
          and not exists (select from step_slots s where s.runtime_id = r.id and s.slot = n)
      ), next as (
        select s.build_id, s.step_id, row_number() over (order by s.build_id, s.asked_at, s.step_id) as turn
@@ -167,6 +186,10 @@ export interface RuntimeLoad extends DeclaredRuntime {
   /** As the runtime described itself; empty before it first answered. */
   readonly capabilities: Readonly<Record<string, unknown>>;
   readonly unreachable: { readonly since: Date; readonly reason: string } | undefined;
+  /** Takes no more steps until its server starts again. */
+  readonly isLanding: boolean;
+  /** Did its server give a sign of life lately? */
+  readonly isServerAlive: boolean;
   readonly startedAt: Date;
   readonly seenAt: Date;
   /** By slot. */
@@ -204,9 +227,11 @@ export async function listRuntimes(db: Queryable): Promise<RuntimeLoad[]> {
     capabilities: Record<string, unknown>;
     unreachable_since: Date | null;
     reason: string | null;
+    landing: boolean;
+    alive: boolean;
     started_at: Date;
     seen_at: Date;
-  }>(`select * from runtimes order by name, instance`);
+  }>(`select *, ${IS_ALIVE} as alive from runtimes order by name, instance`);
   const uses = await db.query<UseRow>(`${USES} order by s.slot nulls last, s.build_id, s.asked_at, s.step_id`);
   return rows.map((row) => {
     const own = uses.filter((use) => use.runtime_id === row.id);
@@ -220,6 +245,8 @@ export async function listRuntimes(db: Queryable): Promise<RuntimeLoad[]> {
       capabilities: row.capabilities,
       unreachable:
         row.unreachable_since === null ? undefined : { since: row.unreachable_since, reason: row.reason ?? '' },
+      isLanding: row.landing,
+      isServerAlive: row.alive,
       startedAt: row.started_at,
       seenAt: row.seen_at,
       running: own.filter(({ slot }) => slot !== null).map(toUse),
@@ -240,7 +267,9 @@ export async function slotWaits(db: Queryable, buildId: BuildId): Promise<SlotWa
     const key = { buildId: row.build_id, stepId: row.step_id };
     const runtime = runtimes.get(row.runtime_id ?? -1);
     if (!runtime) return { ...key, kind: 'no-runtime', reason: row.reason ?? 'its runtime is gone' };
-    const { name, unreachable, queue, slots, running } = runtime;
+    const { name, unreachable, isLanding, queue, slots, running } = runtime;
+    if (isLanding)
+      return { ...key, kind: 'no-runtime', reason: `runtime ${name} takes no steps until its server starts again` };
     if (unreachable) return { ...key, kind: 'unreachable', runtime: name, reason: unreachable.reason };
     const position = queue.findIndex((use) => use.buildId === key.buildId && use.stepId === key.stepId) + 1;
     const takenBy = [
