@@ -184,7 +184,7 @@ describe('errors', () => {
 
   it.each([
     ['not JSON', '{', 'application/json', 400],
-    ['too large', ' '.repeat(17 * 1024 * 1024), 'application/octet-stream', 413],
+    ['too large', ' '.repeat(17 * 1024 * 1024), 'application/x-yaml', 413],
   ])('name a body that is %s', async (_title, body, type, status) => {
     const answer = await fetch(`${server.url}/api/v1/teams/main/sources`, {
       method: 'POST',

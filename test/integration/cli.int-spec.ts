@@ -65,7 +65,10 @@ describe('logging in', () => {
     expect(target).toMatchObject({ name: 'ci', current: true });
     expect(target!.expires * 1000).toBeGreaterThan(Date.now() + 86_000_000);
     expect(await cli.run('logout')).toMatchObject({ code: 0 });
-    expect(await cli.run('pipelines')).toMatchObject({ code: 1, err: expect.stringContaining('run `weir login`') });
+    expect(await cli.run('get-pipeline', '-p', 'any')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('run `weir login`'),
+    });
     expect(await cli.run('-t', 'co', 'pipelines')).toMatchObject({
       code: 1,
       err: expect.stringContaining('did you mean "ci"?'),
