@@ -3,6 +3,7 @@ import type { BuildId, FinalStatus } from '../model/index.js';
 import {
   Db,
   NotificationListener,
+  allTaskCacheIds,
   artifactsInUse,
   buildsWithContainers,
   claimBuilds,
@@ -32,7 +33,7 @@ import { PipelinesService } from '../pipelines/index.js';
 import { ResourceTypeRegistry } from '../resources/index.js';
 import { ARTIFACTS, RUNTIME, RuntimePool, type ArtifactStore, type Runtime } from '../runtime/index.js';
 import { BuildRun, type EngineParts } from './build-run.js';
-import { buildOfHandle, isUpload } from './handle.js';
+import { buildOfHandle, isUpload, taskCacheKey } from './handle.js';
 import { RunSuspended } from './outcome.js';
 import { Places } from './places.js';
 import { CHECK_RUNNER, CREDENTIALS, type CheckRunner, type CredentialSource } from './ports.js';
@@ -235,6 +236,7 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
   private async sweep(): Promise<void> {
     await this.sweepContainers();
     await this.sweepArtifacts();
+    await this.parts.runtime.sweepCaches(async () => (await allTaskCacheIds(this.db)).map(taskCacheKey));
   }
 
   /** Ends what still runs for a build that is over, and removes what nobody may want to step into any more. */

@@ -16,6 +16,11 @@ export function buildOfHandle(handle: string): BuildId | undefined {
   return id === undefined ? undefined : (Number(id) as BuildId);
 }
 
+/** Under this key a runtime keeps the cache of that id. */
+export function taskCacheKey(id: number): string {
+  return `task-${id}`;
+}
+
 const UPLOAD = 'upload-';
 
 /** Id in the artifact store for files that somebody brings. */

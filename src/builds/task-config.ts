@@ -9,6 +9,7 @@ import { fillVars } from './fill-vars.js';
 export interface ReadyTask {
   readonly config: TaskConfig;
   readonly env: Readonly<Record<string, string>>;
+  /** Without a `run.path` only the arguments: the image's own command comes before them. */
   readonly argv: readonly string[];
   /** What events show of it. */
   readonly shown: {
@@ -32,14 +33,13 @@ export async function readyTask(plan: TaskPlan, walk: Walk): Promise<ReadyTask> 
   const config = await fillVars(merged, walk);
   if (config.platform === undefined) throw new Error(`task '${plan.name}': missing 'platform'`);
   const { path, args = [], dir } = config.run ?? {};
-  if (!path) throw new Error(`task '${plan.name}': missing 'run.path': without an image there is no default command`);
   return {
     config,
     env: environment(config.params ?? {}),
-    argv: [path, ...args],
+    argv: path ? [path, ...args] : args,
     shown: {
       platform: config.platform,
-      run: { path, args, ...(dir === undefined ? {} : { dir }) },
+      run: { path: path ?? '', args, ...(dir === undefined ? {} : { dir }) },
       inputs: (config.inputs ?? []).map(({ name, path: at }) => ({ name, ...(at === undefined ? {} : { path: at }) })),
     },
   };

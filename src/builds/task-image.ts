@@ -34,6 +34,27 @@ export async function taskImage(node: PlanNode, plan: TaskPlan, task: ReadyTask,
   return fetchImage(node, plan, task, resource, walk);
 }
 
+/**
+ * The command of a task: its own, or that of the image with the task's arguments after it.
+ * @throws when neither says one
+ */
+export async function taskCommand(
+  plan: TaskPlan,
+  { config, argv }: ReadyTask,
+  image: StepImage | undefined,
+  { run }: Walk,
+): Promise<readonly string[]> {
+  if (config.run?.path) return argv;
+  const missing = `task '${plan.name}': missing 'run.path'`;
+  if (image === undefined || !('artifact' in image))
+    throw new Error(`${missing}: without an image there is no default command`);
+  const text = await run.parts.artifacts.readFile(image.artifact, 'metadata.json');
+  const { entrypoint, cmd } = JSON.parse(text.toString()) as { entrypoint?: string[] | null; cmd?: string[] | null };
+  const command = [...(entrypoint ?? []), ...(cmd ?? [])];
+  if (command.length === 0) throw new Error(`${missing}, and its image has neither an ENTRYPOINT nor a CMD`);
+  return [...command, ...argv];
+}
+
 async function fetchImage(
   node: PlanNode,
   plan: TaskPlan,

@@ -64,10 +64,10 @@ async function contextOf(name: string): Promise<CheckContext> {
     log: () => undefined,
     now: () => new Date(),
     signal: new AbortController().signal,
-  } as CheckContext;
+  };
 }
 
-await measure(time as ResourceType, { interval: '1h' });
-await measure(mock as ResourceType, { initial_version: 'v1' });
-await measure(git as ResourceType, { uri: repository.path, branch: 'main' });
+await measure(time, { interval: '1h' });
+await measure(mock, { initial_version: 'v1' });
+await measure(git, { uri: repository.path, branch: 'main' });
 await removeTree(base);

@@ -15,9 +15,13 @@ const docker = await TestDocker.start();
 const suite = docker === undefined ? describe.skip : describe;
 
 /** Images of busybox whose files tell their version; `source: {fault: check}` or `get` make it say no. */
-const imageType: ResourceType<{ fault?: string }, unknown, unknown> = {
+const imageType: ResourceType<{ fault?: string; entrypoint?: string[] }, unknown, unknown> = {
   name: 'registry-image',
-  schema: { source: z.looseObject({ fault: z.string().optional() }), getParams: z.unknown(), putParams: z.unknown() },
+  schema: {
+    source: z.looseObject({ fault: z.string().optional(), entrypoint: z.array(z.string()).optional() }),
+    getParams: z.unknown(),
+    putParams: z.unknown(),
+  },
   check: (context, { source }) => {
     context.log('looking for the image\n');
     if (source.fault === 'check') throw new ResourceFailure('no such repository');
@@ -29,7 +33,9 @@ const imageType: ResourceType<{ fault?: string }, unknown, unknown> = {
     await mkdir(path.join(dir, 'rootfs'));
     makeBusyboxRoot(path.join(dir, 'rootfs'));
     await writeFile(path.join(dir, 'rootfs/version'), version['digest'] ?? '');
-    await writeFile(path.join(dir, 'metadata.json'), '{"env":["PATH=/bin","OF_IMAGE=yes"],"user":""}');
+    const { entrypoint } = source;
+    const metadata = { env: ['PATH=/bin', 'OF_IMAGE=yes'], user: '', entrypoint, cmd: entrypoint && ['-ec'] };
+    await writeFile(path.join(dir, 'metadata.json'), JSON.stringify(metadata));
     return { version, metadata: [] };
   },
   put: () => Promise.reject(new Error('not used')),
@@ -89,6 +95,21 @@ suite('a build on Docker', () => {
     const made = await build(task('cat /version', '', image));
     expect(await world.finished(made.id)).toBe('succeeded');
     expect(await lines(made)).toEqual(['t: pinned']);
+    await engine.stop();
+  }, 60_000);
+
+  it("runs the image's own command with the arguments of a task that names none", async () => {
+    const engine = server();
+    const config = (source: string): string =>
+      `{task: t, config: {platform: linux, image_resource: {type: registry-image, source: ${source}}, run: {args: ["echo own"]}}}`;
+    const made = await build(config('{entrypoint: [sh]}'));
+    expect(await world.finished(made.id)).toBe('succeeded');
+    expect(await lines(made)).toEqual(['t: own']);
+    const none = await build(config('{}'));
+    expect(await world.finished(none.id)).toBe('errored');
+    expect(await errors(none.id)).toEqual([
+      "task 't': missing 'run.path', and its image has neither an ENTRYPOINT nor a CMD",
+    ]);
     await engine.stop();
   }, 60_000);
 

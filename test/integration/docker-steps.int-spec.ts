@@ -107,6 +107,20 @@ suite('a step in a container', () => {
     expect((await run('cat cache/f', { mounts })).said).toBe('kept\n');
   });
 
+  it('loses a cache whose key is gone, once nobody uses it', async () => {
+    const mounts: Mount[] = [{ path: 'cache', source: { cache: 'swept' } }];
+    await run('echo kept >cache/f', { mounts });
+    await start('exec sleep 600', { mounts });
+    await runtime.sweepCaches(() => Promise.resolve([]));
+    expect((await run('cat cache/f', { mounts })).said).toBe('kept\n');
+    for (const { handle } of await runtime.list({})) await runtime.remove(handle);
+    await runtime.sweepCaches(() => Promise.resolve(['swept']));
+    expect((await run('cat cache/f', { mounts })).said).toBe('kept\n');
+    for (const { handle } of await runtime.list({})) await runtime.remove(handle);
+    await runtime.sweepCaches(() => Promise.resolve([]));
+    expect((await run('ls cache', { mounts })).said).toBe('');
+  });
+
   it('is the user it asks for, who may write into its folders', async () => {
     const mounts: Mount[] = [{ path: 'out', source: { output: 'out' } }];
     expect((await run('id -un; touch here out/there && echo written', { user: 'guest', mounts })).said).toBe(

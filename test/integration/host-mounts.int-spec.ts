@@ -142,6 +142,14 @@ describe('a cache', () => {
     return said;
   };
 
+  it('is gone when its key is', async () => {
+    await used('echo x >cache/a', 'alive');
+    await used('echo x >cache/b', 'dead');
+    await m.runtime.sweepCaches(() => Promise.resolve(['alive']));
+    expect(await used('ls cache', 'alive')).toBe('a\n');
+    expect(await used('ls cache', 'dead')).toBe('');
+  });
+
   it('keeps its content for the next step with the same key, also when the step failed', async () => {
     expect(await used('ls cache; echo one >cache/a; exit 1', 'team/job')).toBe('');
     expect(await used('ls cache; echo two >cache/b', 'team/job')).toBe('a\n');

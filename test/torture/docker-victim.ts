@@ -39,9 +39,9 @@ export class DockerVictim {
     return { DOCKER_HOST: `unix://${this.docker.socketPath}` };
   }
 
-  /** @param which from 0 to 1, among those that run */
+  /** @param which from 0 to 1, among those that run; waits a while for one */
   async killContainer(which: number): Promise<void> {
-    const running = await this.running();
+    const running = await this.someRunning();
     const victim = running[Math.floor(which * running.length)];
     if (!victim) return;
     this.killed.add(victim.handle);
@@ -54,7 +54,7 @@ export class DockerVictim {
   }
 
   async killDaemon(awayMs: number): Promise<void> {
-    for (const { handle } of await this.running()) this.killed.add(handle);
+    for (const { handle } of await this.someRunning()) this.killed.add(handle);
     this.daemonsKilled++;
     await this.docker.halt('SIGKILL');
     await new Promise((resolve) => setTimeout(resolve, awayMs));
@@ -78,6 +78,12 @@ export class DockerVictim {
   async stop(): Promise<void> {
     this.isStopping = true;
     await this.docker.stop();
+  }
+
+  private async someRunning(): Promise<{ id: string; handle: string }[]> {
+    const isThere = async (): Promise<boolean> => (await this.running()).length > 0;
+    await eventually('a container', isThere, 15_000).catch(() => undefined);
+    return this.running();
   }
 
   private async running(): Promise<{ id: string; handle: string }[]> {

@@ -1,5 +1,5 @@
 import type { JobId } from '../../model/index.js';
-import type { Tx } from '../db.js';
+import type { Queryable, Tx } from '../db.js';
 
 /** Ids of the caches that the job's task of that name has at these paths, made where there is none yet. */
 export async function taskCacheIds(
@@ -19,6 +19,12 @@ export async function taskCacheIds(
     [jobId, stepName, paths],
   );
   return new Map(rows.map(({ path, id }) => [path, id]));
+}
+
+/** Ids of all caches whose job is still there. */
+export async function allTaskCacheIds(db: Queryable): Promise<number[]> {
+  const rows = await db.query<{ id: number }>(`select id from task_caches`);
+  return rows.map(({ id }) => id);
 }
 
 /** The task's next step begins with empty caches. @param path only this one. @returns how many there were. */

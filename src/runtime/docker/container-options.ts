@@ -94,8 +94,14 @@ function volumesOf(mounts: readonly PlacedMount[], namespace: string): Docker.Mo
   return [...volumes.values()];
 }
 
-function cacheVolume(namespace: string, key: string): string {
-  return `weir-${namespace}-cache-${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
+/** Name of the volume of a cache. */
+export function cacheVolume(namespace: string, key: string): string {
+  return `${cacheVolumes(namespace)}${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
+}
+
+/** How the names of all volumes of caches begin. */
+export function cacheVolumes(namespace: string): string {
+  return `weir-${namespace}-cache-`;
 }
 
 function environment(env: Readonly<Record<string, string>>): string[] {

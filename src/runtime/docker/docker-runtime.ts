@@ -15,7 +15,7 @@ import type {
   StepSpec,
   StepState,
 } from '../port.js';
-import { containerName, containerOptions, placeMounts } from './container-options.js';
+import { cacheVolume, cacheVolumes, containerName, containerOptions, placeMounts } from './container-options.js';
 import { explainExit, stateOf } from './container-state.js';
 import { askPatiently, hasStatus, isUnreachable } from './daemon.js';
 import { execInContainer, removeStandIns } from './exec.js';
@@ -179,6 +179,23 @@ export class DockerRuntime implements Runtime {
         if (hasStatus(error, 404)) break;
         if (!hasStatus(error, 409)) throw error; // somebody removes it just now
         await pause(RETRY_MS);
+      }
+    }
+  }
+
+  async sweepCaches(live: () => Promise<readonly string[]>): Promise<void> {
+    const { Volumes } = await this.docker.listVolumes({
+      filters: JSON.stringify({ label: [`${LABELS.namespace}=${this.namespace}`] }),
+    });
+    const isCache = (name: string): boolean => name.startsWith(cacheVolumes(this.namespace));
+    const caches = (Volumes ?? []).map(({ Name }) => Name).filter(isCache);
+    if (caches.length === 0) return;
+    const kept = new Set((await live()).map((key) => cacheVolume(this.namespace, key)));
+    for (const name of caches.filter((each) => !kept.has(each))) {
+      try {
+        await this.docker.getVolume(name).remove();
+      } catch (error) {
+        if (!hasStatus(error, 404, 409)) throw error; // gone, or a container uses it
       }
     }
   }

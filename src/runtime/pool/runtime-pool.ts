@@ -124,6 +124,11 @@ export class RuntimePool implements Runtime {
     throw new UserError('cannot-intercept', `nobody can step into the steps of this runtime (${home.kind})`);
   }
 
+  /** Passes over those that do not answer. */
+  async sweepCaches(live: () => Promise<readonly string[]>): Promise<void> {
+    await Promise.allSettled(this.members.map(({ runtime }) => runtime.sweepCaches?.(live)));
+  }
+
   private memberNamed(name: string): Member {
     const found = this.members.find((member) => member.name === name);
     if (!found) throw new Error(`there is no runtime "${name}": the server was started without it`);

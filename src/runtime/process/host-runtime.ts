@@ -23,7 +23,7 @@ import { describeIsolation } from './describe-isolation.js';
 import { PLAIN, type Isolation } from './isolation.js';
 import { removeGroups } from './limits.js';
 import { FolderChanges, followFile } from './log-reader.js';
-import { ownFolder, relativePath, returnCaches, type MountStores } from './mounts.js';
+import { ownFolder, relativePath, returnCaches, sweepCaches, type MountStores } from './mounts.js';
 import { bootId, commandsOf, isAlive, signalTree } from './processes.js';
 import { prepareStep, StepFolder, type StepRecord } from './step-folder.js';
 import { endFlood, exitState, lossOf, MAX_RESULT_BYTES, RESULT_TOO_LARGE, supervise, treeOf } from './supervision.js';
@@ -224,6 +224,10 @@ export class HostRuntime implements Runtime {
       await this.stores.artifacts.copyTo(ref, scratch);
       await rename(scratch, path.join(work, at)).catch(() => discard(dir, path.basename(scratch))); // somebody was faster
     }
+  }
+
+  sweepCaches(live: () => Promise<readonly string[]>): Promise<void> {
+    return sweepCaches(this.stores.caches, live);
   }
 
   async remove(handle: Handle): Promise<void> {

@@ -3,7 +3,7 @@ import { chmod, lstat, mkdir, realpath, rename, writeFile } from 'node:fs/promis
 import path from 'node:path';
 import { UserError } from '../../platform/index.js';
 import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-store.js';
-import { discard, hasCode, isThere, removeTree } from '../files.js';
+import { discard, hasCode, isThere, namesIn, removeTree } from '../files.js';
 import type { ArtifactRef, Mount } from '../port.js';
 
 /** A cache as the step uses it. */
@@ -157,6 +157,17 @@ export async function returnCaches(caches: string, work: string, mounted: readon
       if (!hasCode(error, 'ENOTEMPTY', 'EEXIST', 'EACCES')) throw error;
     }
   }
+}
+
+/**
+ * Removes the caches whose keys `live` does not give. One that a step has now is not there to be removed: it goes when it came
+ * back.
+ */
+export async function sweepCaches(caches: string, live: () => Promise<readonly string[]>): Promise<void> {
+  const found = (await namesIn(caches)).filter((name) => !name.startsWith('.'));
+  if (found.length === 0) return;
+  const kept = new Set((await live()).map(cacheName));
+  for (const name of found) if (!kept.has(name)) await discard(caches, name);
 }
 
 function cacheName(key: string): string {
