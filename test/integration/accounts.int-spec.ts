@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   AccountsService,
@@ -539,6 +540,13 @@ describe('the record', () => {
         .split('\n')
         .map((line) => JSON.parse(line) as unknown),
     ).toEqual([own[1], own[0]]);
+    const { hash, ...line } = JSON.parse(text.split('\n')[0]!) as Record<string, unknown>;
+    const sorted = JSON.stringify(line, (_, value: unknown) =>
+      value !== null && typeof value === 'object' && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : value,
+    );
+    expect(createHash('sha256').update(sorted).digest('hex')).toBe(hash);
     expect(await server.ask('GET', '/api/v1/audit/verify')).toMatchObject({
       intact: true,
       entries: expect.any(Number),

@@ -3,7 +3,7 @@ import { Controller, Get, Inject, Param, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { AuditService } from '../../auth/index.js';
-import type { AuditFilter, AuditRow, AuditVerdict } from '../../persistence/index.js';
+import { auditLine, type AuditFilter, type AuditRow, type AuditVerdict } from '../../persistence/index.js';
 import { Valid } from '../http/validate.js';
 
 const MOST_ENTRIES = 1_000;
@@ -72,25 +72,7 @@ async function* lines(entries: AsyncIterable<AuditRow>): AsyncGenerator<string> 
 }
 
 function toAuditView(entry: AuditRow): Record<string, unknown> {
-  return {
-    seq: entry.seq,
-    at: entry.at.toISOString(),
-    user: entry.userName,
-    connector: entry.connector,
-    token_id: entry.tokenId,
-    token_kind: entry.tokenKind,
-    remote_address: entry.remoteAddress,
-    action: entry.action,
-    team: entry.team,
-    target: entry.target,
-    status: entry.status,
-    before: entry.before,
-    after: entry.after,
-    reason: entry.reason,
-    request_id: entry.requestId,
-    prev_hash: entry.prevHash,
-    hash: entry.hash,
-  };
+  return { ...auditLine(entry), hash: entry.hash };
 }
 
 function verdictView({ entries, lastHash, broken }: AuditVerdict): Record<string, unknown> {

@@ -104,10 +104,32 @@ export async function recordAudit(tx: Tx, record: AuditRecord, now: Date): Promi
   );
 }
 
-/** SHA-256 (hex) over the canonical JSON of everything but the hash itself; anyone can compute it again from an export. */
-export function auditHash({ hash: _, at, ...entry }: Omit<AuditRow, 'hash'> & { readonly hash?: string }): string {
+/** An entry as it is shown, exported and hashed. */
+export function auditLine(entry: Omit<AuditRow, 'hash'>): Readonly<Record<string, JsonValue>> {
+  return {
+    seq: entry.seq,
+    at: entry.at.toISOString(),
+    user: entry.userName,
+    connector: entry.connector,
+    token_id: entry.tokenId,
+    token_kind: entry.tokenKind,
+    remote_address: entry.remoteAddress,
+    action: entry.action,
+    team: entry.team,
+    target: entry.target,
+    status: entry.status,
+    before: entry.before,
+    after: entry.after,
+    reason: entry.reason,
+    request_id: entry.requestId,
+    prev_hash: entry.prevHash,
+  };
+}
+
+/** SHA-256 (hex) of the line's canonical JSON (sorted keys, no spaces); anyone can compute it again from an export. */
+export function auditHash(entry: Omit<AuditRow, 'hash'>): string {
   return createHash('sha256')
-    .update(canonicalJson({ ...entry, at: at.toISOString() }))
+    .update(canonicalJson(auditLine(entry)))
     .digest('hex');
 }
 
