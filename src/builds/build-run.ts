@@ -21,6 +21,7 @@ import { buildOfHandle } from './handle.js';
 import { Journal } from './journal.js';
 import { keptSteps, outcomesOf } from './kept-steps.js';
 import { RunSuspended, statusOf, type Outcome } from './outcome.js';
+import { recallSecrets } from './recall-secrets.js';
 import type { Places } from './places.js';
 import type { CheckRunner, CredentialSource } from './ports.js';
 import { Scope } from './scope.js';
@@ -93,6 +94,7 @@ export class BuildRun {
    */
   async execute(walk: StepWalker): Promise<FinalStatus> {
     const isReady = await this.takeOver();
+    await this.recallSecrets();
     const outcome = !isReady
       ? 'errored'
       : await walk(this.plan, { run: this, scope: new Scope(), signal: this.aborting.signal });
@@ -104,6 +106,12 @@ export class BuildRun {
     if (status === 'succeeded') await this.removeTraces('all');
     else await this.killRunning();
     return status;
+  }
+
+  private async recallSecrets(): Promise<void> {
+    const steps = this.journal.allSteps();
+    if (steps.length === 0) return;
+    this.redactor.add(await recallSecrets(this.plan, steps, this.build, this.parts.credentials));
   }
 
   /**

@@ -83,7 +83,7 @@ class LiveLog {
     private readonly walk: Walk,
     private readonly onFault: () => void,
   ) {
-    this.cutter = new LogCutter(node.id, (text) => walk.run.redactor.openEnd(text));
+    this.cutter = new LogCutter(node.id, walk.run.redactor);
   }
 
   write(text: string): void {

@@ -1,4 +1,5 @@
 import type { BuildEvent } from '../model/index.js';
+import type { Redactor } from '../events/index.js';
 
 export type Stream = 'stdout' | 'stderr';
 
@@ -7,8 +8,8 @@ export const MAX_EVENT_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 
 /**
- * Cuts output into log events: whole lines where they end in time, always whole UTF-8, and never in the middle of what may
- * be a secret. What is held back is part of {@link rest}, which is stored with the log's cursor, so that after a crash
+ * Cuts output into log events: whole lines where they end in time, always whole UTF-8, with its secrets hidden, wherever it
+ * is cut. What is held back is part of {@link rest}, which is stored with the log's cursor, so that after a crash
  * nothing is lost or told twice.
  */
 export class LogCutter {
@@ -17,13 +18,10 @@ export class LogCutter {
   /** Bytes that can be taken now. */
   readyBytes = 0;
 
-  /**
-   * @param openEnd how many characters at the end of a text may begin a secret; see `Redactor.openEnd`
-   * @param rest what an earlier cutter held back
-   */
+  /** @param rest what an earlier cutter held back */
   constructor(
     private readonly stepId: string,
-    private readonly openEnd: (text: string) => number,
+    private readonly redactor: Pick<Redactor, 'openEnd' | 'redact' | 'spansLines'>,
     rest: LogRest = {},
   ) {
     this.held = { stdout: Buffer.from(rest.stdout ?? '', 'base64'), stderr: Buffer.from(rest.stderr ?? '', 'base64') };
@@ -31,7 +29,8 @@ export class LogCutter {
 
   push(stream: Stream, bytes: Uint8Array): void {
     const held = Buffer.concat([this.held[stream], bytes]);
-    const end = held.lastIndexOf(NEWLINE) + 1;
+    const lines = held.lastIndexOf(NEWLINE) + 1;
+    const end = this.redactor.spansLines ? this.closedBytes(held.subarray(0, lines)) : lines;
     this.makeReady(stream, held.subarray(0, end));
     this.held[stream] = held.subarray(end);
     if (this.held[stream].length > MAX_EVENT_BYTES) this.cutHeld(stream);
@@ -69,25 +68,33 @@ export class LogCutter {
   /** Makes the part of an unfinished line ready that ends neither inside a character nor inside a possible secret. */
   private cutHeld(stream: Stream): void {
     const held = this.held[stream];
-    const whole = held.subarray(0, wholeRunes(held));
-    const open = this.openEnd(whole.toString());
-    const end = open === 0 ? whole.length : whole.length - Buffer.byteLength(whole.toString().slice(-open));
-    this.makeReady(stream, held.subarray(0, Math.max(end, 0)));
-    this.held[stream] = held.subarray(Math.max(end, 0));
+    const end = this.closedBytes(held);
+    this.makeReady(stream, held.subarray(0, end));
+    this.held[stream] = held.subarray(end);
   }
 
-  private makeReady(stream: Stream, bytes: Buffer): void {
+  private closedBytes(bytes: Buffer): number {
+    const whole = bytes.subarray(0, wholeRunes(bytes));
+    const text = whole.toString();
+    const open = this.redactor.openEnd(text);
+    return open === 0 ? whole.length : Math.max(0, whole.length - Buffer.byteLength(text.slice(-open)));
+  }
+
+  /** Secrets are hidden here, before a cut by size could part one. */
+  private makeReady(stream: Stream, found: Buffer): void {
+    const text = found.toString();
+    const hidden = this.redactor.redact(text);
+    const bytes = hidden === text ? found : Buffer.from(hidden);
     for (let at = 0; at < bytes.length;) {
       const last = this.ready.at(-1);
       const room = last?.stream === stream ? MAX_EVENT_BYTES - last.bytes : 0;
       const left = bytes.subarray(at);
       const piece = firstPiece(left, last && room > 0 && left.length <= room ? left.length : MAX_EVENT_BYTES);
-      const text = piece.toString();
       if (last?.stream === stream && piece.length <= room) {
-        last.text += text;
+        last.text += piece.toString();
         last.bytes += piece.length;
       } else {
-        this.ready.push({ stream, text, bytes: piece.length });
+        this.ready.push({ stream, text: piece.toString(), bytes: piece.length });
       }
       at += piece.length;
       this.readyBytes += piece.length;

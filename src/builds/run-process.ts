@@ -124,7 +124,7 @@ async function followLog(
 ): Promise<readonly BuildEvent[]> {
   const { run } = walk;
   const stored = cursorOf(step);
-  const cutter = new LogCutter(node.id, (text) => run.redactor.openEnd(text), stored.rest);
+  const cutter = new LogCutter(node.id, run.redactor, stored.rest);
   let at = stored.at;
   const flush = (upTo: 'lines' | 'runes'): Promise<void> => {
     const events = cutter.take(upTo, run.time);

@@ -1,5 +1,12 @@
 import type { ContainerLimits, JsonObject, TaskConfig, TaskPlan } from '../model/index.js';
-import { formatProblem, interpolate, lookupIn, parseTaskConfig } from '../pipelines/index.js';
+import {
+  formatProblem,
+  interpolate,
+  lookupIn,
+  parseTaskConfig,
+  varsIn,
+  type VarReference,
+} from '../pipelines/index.js';
 import type { StepLimits } from '../runtime/index.js';
 import { readArtifactFile } from './artifact-path.js';
 import type { Walk } from './build-run.js';
@@ -11,6 +18,8 @@ export interface ReadyTask {
   readonly env: Readonly<Record<string, string>>;
   /** Without a `run.path` only the arguments: the image's own command comes before them. */
   readonly argv: readonly string[];
+  /** Credentials that it names and the plan does not, as {@link VarReference.text}. */
+  readonly vars: readonly string[];
   /** What events show of it. */
   readonly shown: {
     readonly platform?: string;
@@ -32,9 +41,11 @@ export async function readyTask(plan: TaskPlan, walk: Walk): Promise<ReadyTask> 
   };
   const config = await fillVars(merged, walk);
   if (config.platform === undefined) throw new Error(`task '${plan.name}': missing 'platform'`);
-  const { path, args = [], dir } = config.run ?? {};
+  const { path, dir } = config.run ?? {};
+  const args = (config.run?.args ?? []).map((arg, place) => textOf(arg, `task '${plan.name}': run.args[${place}]`));
   return {
     config,
+    vars: plan.config ? [] : namesOf(varsIn(merged)),
     env: environment(config.params ?? {}),
     argv: path ? [path, ...args] : args,
     shown: {
@@ -43,6 +54,17 @@ export async function readyTask(plan: TaskPlan, walk: Walk): Promise<ReadyTask> 
       inputs: (config.inputs ?? []).map(({ name, path: at }) => ({ name, ...(at === undefined ? {} : { path: at }) })),
     },
   };
+}
+
+function namesOf(references: readonly VarReference[]): string[] {
+  return references.filter(({ source }) => source !== '.').map(({ text }) => text);
+}
+
+/** A whole argument that was a var may be of any type now. @throws when it has structure. */
+function textOf(arg: unknown, where: string): string {
+  if (typeof arg === 'string') return arg;
+  if (typeof arg === 'number' || typeof arg === 'boolean') return String(arg);
+  throw new Error(`${where} must be text, not a list, a map or null`);
 }
 
 async function fromFile(plan: TaskPlan, walk: Walk): Promise<TaskConfig> {

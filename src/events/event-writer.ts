@@ -12,6 +12,17 @@ export async function writeEvents(
   await appendEvents(
     tx,
     buildId,
-    events.map((event) => redactor.redact(event)),
+    events.map((event) => redacted(event, redactor)),
   );
+}
+
+/** What gives an event its shape is no free text, whatever a secret is called. */
+function redacted(event: BuildEvent, redactor: Redactor): BuildEvent {
+  const { origin, time, status } = event.data as { origin?: unknown; time?: unknown; status?: unknown };
+  const shape = {
+    ...(origin ? { origin } : {}),
+    ...(time === undefined ? {} : { time }),
+    ...(status ? { status } : {}),
+  };
+  return { event: event.event, data: { ...redactor.redact(event.data), ...shape } } as BuildEvent;
 }

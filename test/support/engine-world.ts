@@ -1,5 +1,5 @@
 import { mkdtempSync } from 'node:fs';
-import { rm, writeFile, mkdir } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { pino } from 'pino';
@@ -11,6 +11,7 @@ import {
   type BuildId,
   type BuildStatus,
   type JobId,
+  type JsonObject,
   type PipelineConfig,
   type PlanNode,
   type Version,
@@ -19,7 +20,7 @@ import { NotificationListener, appendEvents, notify, type Db, type StoredEvent }
 import { PipelinesService, parsePipeline, type SetPipelineRequest } from '../../src/pipelines/index.js';
 import { makeBuildPlan } from '../../src/planner/index.js';
 import { Metrics, Settings, systemClock, type Logger } from '../../src/platform/index.js';
-import { ResourceFailure, type ResourceType } from '../../src/resources/index.js';
+import { ResourceFailure, type ResourceType, type StepContext } from '../../src/resources/index.js';
 import {
   DirectoryArtifactStore,
   DummyRuntime,
@@ -39,6 +40,7 @@ export class EngineWorld {
   readonly begun: string[] = [];
   /** What gets and puts did, in order: `get repo v1`, `put repo v2`. */
   readonly resourceCalls: string[] = [];
+  private readonly callsByBuild = new Map<string, string[]>();
   readonly setPipelines: SetPipelineRequest[] = [];
   readonly machine: DummyWorld;
   readonly engines: BuildTracker[] = [];
@@ -50,6 +52,7 @@ export class EngineWorld {
   private constructor(
     readonly test: TestDb,
     readonly listener: NotificationListener,
+    programs: Readonly<Record<string, DummyProgram>>,
   ) {
     const note =
       (program: DummyProgram): DummyProgram =>
@@ -57,14 +60,17 @@ export class EngineWorld {
         this.begun.push(step.spec.handle);
         return program(step);
       };
-    this.machine = new DummyWorld(Object.fromEntries(Object.entries(PROGRAMS).map(([name, p]) => [name, note(p)])));
+    this.machine = new DummyWorld(
+      Object.fromEntries(Object.entries({ ...PROGRAMS, ...programs }).map(([name, p]) => [name, note(p)])),
+    );
   }
 
-  static async create(): Promise<EngineWorld> {
+  /** @param programs more of them for the dummy machine */
+  static async create(programs: Readonly<Record<string, DummyProgram>> = {}): Promise<EngineWorld> {
     const test = await createTestDb();
     const listener = new NotificationListener(test.url, silent);
     await listener.start();
-    return new EngineWorld(test, listener);
+    return new EngineWorld(test, listener, programs);
   }
 
   get db(): Db {
@@ -86,6 +92,9 @@ export class EngineWorld {
       readonly instance?: string;
       readonly runtime?: Runtime;
       readonly resourceType?: ResourceType;
+      readonly log?: Logger;
+      /** Types by name, instead of the scripted one. */
+      readonly resourceTypes?: Readonly<Record<string, ResourceType>>;
     } = {},
   ): BuildTracker {
     const settings = new Settings({
@@ -100,7 +109,7 @@ export class EngineWorld {
       this.listener,
       options.runtime ?? new DummyRuntime(this.machine, this.artifacts),
       this.artifacts,
-      { get: () => options.resourceType ?? this.resourceType() },
+      { get: (name) => options.resourceTypes?.[name] ?? options.resourceType ?? this.resourceType() },
       {
         setPipelineIn: (tx, request) => {
           this.setPipelines.push(request);
@@ -109,7 +118,7 @@ export class EngineWorld {
       },
       settings,
       systemClock,
-      silent,
+      options.log ?? silent,
       new Metrics(),
       this.checkRunner,
       this.credentials,
@@ -118,17 +127,26 @@ export class EngineWorld {
     return tracker;
   }
 
+  /** What the build asked of resources, in order. */
+  callsOf(id: BuildId): readonly string[] {
+    return this.callsByBuild.get(String(id)) ?? [];
+  }
+
   /** Sets a pipeline under a new name and gives its id. */
-  async pipeline(yaml: string): Promise<{ id: number; config: PipelineConfig }> {
+  async pipeline(
+    yaml: string,
+    instanceVars: JsonObject | null = null,
+  ): Promise<{ id: number; config: PipelineConfig }> {
     const { config, problems } = parsePipeline(yaml);
     if (!config) throw new Error(problems.map((p) => `${p.path}: ${p.message}`).join('\n'));
     const [row] = await this.db.query<{ id: number }>(
       `with p as (
-         insert into pipelines (team_id, name, config_version) select id, $1, 1 from teams where name = 'main' returning id
+         insert into pipelines (team_id, name, instance_vars, config_version)
+         select id, $1, $3, 1 from teams where name = 'main' returning id
        ), r as (
          insert into pipeline_revisions (pipeline_id, version, config) select id, 1, $2 from p
        ) select id from p`,
-      [`p${this.pipelines++}`, JSON.stringify(config)],
+      [`p${this.pipelines++}`, JSON.stringify(config), instanceVars && JSON.stringify(instanceVars)],
     );
     for (const resource of config.resources ?? []) {
       await this.db.query(`insert into resources (pipeline_id, name, type, config) values ($1, $2, $3, $4)`, [
@@ -188,8 +206,8 @@ export class EngineWorld {
     ]);
   }
 
-  async finished(id: BuildId): Promise<BuildStatus> {
-    await this.until(async () => isFinal(await this.status(id)), `the end of build ${id}`);
+  async finished(id: BuildId, deadlineMs?: number): Promise<BuildStatus> {
+    await this.until(async () => isFinal(await this.status(id)), `the end of build ${id}`, deadlineMs);
     return this.status(id);
   }
 
@@ -202,23 +220,16 @@ export class EngineWorld {
     }
   }
 
-  /** A type whose behaviour stands in the source and the params: `fail`, `error`, `hang`, `files`, `metadata`, `print`, `ref`. */
+  /** A type whose behaviour stands in the params: see {@link Behaviour}. */
   private resourceType(): ResourceType<Behaviour, Behaviour, Behaviour> {
     const behaviour = z.custom<Behaviour>();
-    const act = async (b: Behaviour, signal: AbortSignal, log: Log): Promise<void> => {
-      if (b.print) log(b.print);
-      if (b.fail) throw new ResourceFailure(b.fail, 3);
-      if (b.error) throw new Error(b.error);
-      if (b.hang)
-        await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped'))));
-    };
     return {
       name: 'scripted',
       schema: { source: behaviour, getParams: behaviour, putParams: behaviour },
       check: async () => [],
       get: async (context, { params, version, dir }) => {
-        this.resourceCalls.push(`get ${version.ref}${context.env.BUILD_STATUS ? ` ${context.env.BUILD_STATUS}` : ''}`);
-        await act(params, context.signal, (text) => context.log(text));
+        const call = this.noteCall(context, `get ${version.ref}`);
+        await this.behave(context, params, call);
         await writeFile(path.join(dir, 'ref'), version.ref ?? '');
         for (const [name, text] of Object.entries(params.files ?? {})) {
           await mkdir(path.dirname(path.join(dir, name)), { recursive: true });
@@ -226,25 +237,54 @@ export class EngineWorld {
         }
         return { version, metadata: Object.entries(params.metadata ?? {}).map(([name, value]) => ({ name, value })) };
       },
-      put: async (context, { params }) => {
-        this.resourceCalls.push(
-          `put ${params.ref ?? 'v2'}${context.env.BUILD_STATUS ? ` ${context.env.BUILD_STATUS}` : ''}`,
-        );
-        await act(params, context.signal, (text) => context.log(text));
-        return { version: { ref: params.ref ?? 'v2' }, metadata: [{ name: 'made', value: 'yes' }] };
+      put: async (context, { params, dir }) => {
+        const call = this.noteCall(context, `put ${params.ref ?? 'v2'}`);
+        if (params.list) context.log(`inputs: ${(await readdir(dir)).sort().join(' ')}\n`);
+        await this.behave(context, params, call);
+        const version: Version = params.empty ? {} : { ref: params.ref ?? 'v2' };
+        return {
+          version,
+          metadata: [{ name: 'made', value: params.metadata?.made ?? 'yes' }],
+        };
       },
     };
   }
+
+  /** @returns how often the build has asked for this. */
+  private noteCall({ env }: StepContext, what: string): number {
+    const call = `${what}${env.BUILD_STATUS ? ` ${env.BUILD_STATUS}` : ''}`;
+    const calls = this.callsByBuild.get(env.BUILD_ID ?? '') ?? [];
+    this.callsByBuild.set(env.BUILD_ID ?? '', [...calls, call]);
+    this.resourceCalls.push(call);
+    return calls.filter((each) => each === call).length + 1;
+  }
+
+  private async behave(context: StepContext, b: Behaviour, call: number): Promise<void> {
+    const { env, signal } = context;
+    if (b.print) context.log(b.print);
+    for (const name of b.env ?? []) context.log(`${name}=${env[name] ?? '(unset)'}\n`);
+    if (b.fail && call <= (b.times ?? call)) throw new ResourceFailure(b.fail, 3);
+    if (b.error && call <= (b.times ?? call)) throw new Error(b.error);
+    if (b.hang) await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped'))));
+  }
 }
 
-type Log = (this: void, text: string) => void;
-
+/** What a scripted get or put does. */
 interface Behaviour {
+  readonly print?: string;
+  /** Names whose values it prints. */
+  readonly env?: readonly string[];
+  /** The resource says no; `error`: it breaks. With `times` only the first times that the build asks for it. */
   readonly fail?: string;
   readonly error?: string;
+  readonly times?: number;
   readonly hang?: boolean;
-  readonly print?: string;
+  /** The version that a put makes, `v2` unless it is `empty`. */
   readonly ref?: string;
+  readonly empty?: boolean;
+  /** A put prints the names of its inputs. */
+  readonly list?: boolean;
+  /** What a get writes. Double square brackets become round ones. */
   readonly files?: Readonly<Record<string, string>>;
   readonly metadata?: Readonly<Record<string, string>>;
 }
@@ -294,6 +334,22 @@ const PROGRAMS: Record<string, DummyProgram> = {
       step.onSignal(() => resolve(0));
       step.write('ready\n');
     }),
+  /** Says `ready` and ends a little later, unless it is told to stop. */
+  linger: async (step) => {
+    step.write('ready\n');
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    return 0;
+  },
+  /** Tells the folder in which it runs. */
+  where: (step) => {
+    step.write(`${path.basename(step.spec.dir ?? '')}\n`);
+    return 0;
+  },
+  /** Tells as whom it runs. */
+  whoami: (step) => {
+    step.write(`${step.spec.user ?? ''}\n`);
+    return 0;
+  },
   /** `needs NAME`: fails unless the test has opened the gate. */
   needs: ({ spec }) => (gates.has(spec.argv[1] ?? '') ? 0 : 1),
   /** `gate NAME`: stays until the test opens the gate. */

@@ -134,5 +134,5 @@ async function noteMetadata(
   if (plan.resource === undefined || metadata.length === 0) return;
   const resource = await resourceOf(tx, plan.resource, walk);
   const history = resource && (await historyOf(tx, resource.id));
-  if (history) await saveMetadata(tx, history, version, metadata);
+  if (history) await saveMetadata(tx, history, version, walk.run.redactor.redact(metadata));
 }

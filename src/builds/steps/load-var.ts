@@ -7,8 +7,9 @@ import type { Walk } from '../build-run.js';
 import { fillVars } from '../fill-vars.js';
 import { runLeaf } from '../leaf.js';
 import type { Outcome } from '../outcome.js';
+import type { StepSecrets } from '../recall-secrets.js';
 
-interface LoadVarResult {
+interface LoadVarResult extends StepSecrets {
   readonly value: JsonValue;
 }
 
@@ -21,7 +22,7 @@ export function loadVarStep(node: PlanNode, plan: LoadVarPlan, walk: Walk): Prom
       const value = parseValue(await readArtifactFile(file, walk), format ?? formatOf(file), file);
       return {
         outcome: 'succeeded',
-        result: { value },
+        result: { value, ...(plan.reveal ? {} : { isSecret: true }) },
         events: [
           { event: 'initialize', data: run.at(node.id) },
           { event: 'start', data: run.at(node.id) },

@@ -137,6 +137,6 @@ async function recordVersion(
   const resource = await resourceOf(tx, plan.resource, walk);
   if (!resource) return; // taken out of the pipeline while the build ran
   const history = await ensureHistory(tx, resource.id, configDigest(type.name, source));
-  await savePutVersion(tx, history, version, metadata);
+  await savePutVersion(tx, history, version, walk.run.redactor.redact(metadata));
   await saveBuildOutput(tx, walk.run.build.id, { name: plan.name, resourceId: resource.id, version });
 }

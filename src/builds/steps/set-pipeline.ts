@@ -8,6 +8,7 @@ import {
   type ParentBuild,
   type SetPipelineResult,
 } from '../../pipelines/index.js';
+import { Redactor, secretsIn } from '../../events/index.js';
 import { readArtifactFile } from '../artifact-path.js';
 import type { Walk } from '../build-run.js';
 import { fillVars } from '../fill-vars.js';
@@ -58,7 +59,7 @@ async function setPipeline(node: PlanNode, written: SetPipelinePlan, walk: Walk)
     outcome: 'succeeded',
     events: [
       ...begin,
-      run.logEvent(node.id, changeText(result)),
+      run.logEvent(node.id, changeText(result, walk)),
       { event: 'set-pipeline-changed', data: { ...run.at(node.id), changed: result.changed } },
       finish(true),
     ],
@@ -123,8 +124,16 @@ function warningsOf({ name }: Target, ofConfig: readonly string[]): string[] {
   return fault === undefined ? [...ofConfig] : [`pipeline: ${fault}`, ...ofConfig];
 }
 
-function changeText({ changed, changes, newerBuild }: SetPipelineResult): string {
+function changeText({ changed, changes, newerBuild }: SetPipelineResult, { run }: Walk): string {
   if (newerBuild !== undefined)
     return 'WARNING: the pipeline was not saved because it was already saved by a newer build';
-  return changed ? `${diffText((_colour, text) => text, changes)}done.` : 'no changes to apply.';
+  if (!changed) return 'no changes to apply.';
+  // Hidden before it is written as YAML, which may fold and quote a text so that it is not found.
+  const own = new Redactor(secretsIn(changes).filter((text) => !text.includes('((')));
+  const shown = changes.map((change) => ({
+    ...change,
+    old: own.redact(run.redactor.redact(change.old)),
+    new: own.redact(run.redactor.redact(change.new)),
+  }));
+  return `${diffText((_colour, text) => text, shown)}done.`;
 }
