@@ -12,13 +12,23 @@ export type Advertised = ReadonlyMap<string, string>;
 
 /** True when versions are tags and not commits. */
 export function followsTags(source: GitSource): boolean {
+  return source.version_type === 'tags' || (hasTagFilter(source) && source.tag_behaviour !== 'match_tag_ancestors');
+}
+
+/** True when tags decide which commits are versions. */
+function hasTagFilter(source: GitSource): boolean {
   return source.tag_filter !== undefined || source.tag_regex !== undefined;
+}
+
+/** True when a check must know the tags. */
+function needsTags(source: GitSource): boolean {
+  return followsTags(source) || hasTagFilter(source);
 }
 
 /** Asks the remote for the followed branch under {@link TIP_REF}, and for all tags when versions are tags. No objects are fetched. */
 export async function askRemote(git: Git, cwd: string, source: GitSource): Promise<Advertised> {
   const branch = source.branch === undefined ? 'HEAD' : `refs/heads/${source.branch}`;
-  const wanted = followsTags(source) ? [branch, 'refs/tags/*'] : [branch];
+  const wanted = needsTags(source) ? [branch, 'refs/tags/*'] : [branch];
   const listing = await git.run(cwd, 'ls-remote', '--quiet', '--', cleanUri(source), ...wanted);
   const advertised = new Map<string, string>();
   for (const line of listing.split('\n')) {
@@ -41,7 +51,7 @@ export async function refreshCache(git: Git, dir: string, source: GitSource, adv
   if (await isCurrent(git, repository, advertised)) return repository;
   const branch = source.branch === undefined ? 'HEAD' : `refs/heads/${source.branch}`;
   const refspecs = advertised.has(TIP_REF) ? [`+${branch}:${TIP_REF}`] : [];
-  if (followsTags(source)) refspecs.push('+refs/tags/*:refs/tags/*');
+  if (needsTags(source)) refspecs.push('+refs/tags/*:refs/tags/*');
   // Finding commits by path needs folder listings; otherwise the commits alone are enough.
   const filter = source.paths === undefined && source.ignore_paths === undefined ? 'tree:0' : 'blob:none';
   await git.run(

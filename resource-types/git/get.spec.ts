@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -169,10 +170,29 @@ describe('git get', () => {
     },
   );
 
-  it('warns of Git LFS', async () => {
+  const hasLfs = spawnSync('git', ['lfs', 'version']).status === 0;
+  if (!hasLfs) console.warn('git-lfs is not installed: the test that needs it is skipped');
+
+  (hasLfs ? it.skip : it)('warns of Git LFS where git-lfs is not installed', async () => {
     const sha = sandbox.push(remote, { '.gitattributes': '*.bin filter=lfs diff=lfs merge=lfs -text\n' }, 'lfs');
     await get(sha);
     expect(context.text()).toContain('uses Git LFS');
+  });
+
+  (hasLfs ? it : it.skip)('fetches the files of Git LFS, unless it is told not to, and none of folders', async () => {
+    const work = sandbox.clone(remote, 'large');
+    sandbox.git(work, 'lfs', 'install', '--local');
+    sandbox.git(work, 'lfs', 'track', '*.bin');
+    const sha = sandbox.commit(work, { 'a.bin': 'large file' }, 'large');
+    sandbox.git(work, 'push', '--quiet', 'origin', 'main');
+    await get(sha);
+    expect(readFileSync(join(dir, 'a.bin'), 'utf8')).toBe('large file');
+    dir = sandbox.folder();
+    await get(sha, { disable_git_lfs: true });
+    expect(readFileSync(join(dir, 'a.bin'), 'utf8')).toMatch(/^version https:.*git-lfs/);
+    dir = sandbox.folder();
+    const elsewhere = sandbox.push(remote, { '.lfsconfig': '[lfs]\n\turl = file:///etc\n' }, 'leads to a folder');
+    await expect(get(elsewhere)).rejects.toThrow(".lfsconfig names 'file:///etc', which is not fetched from");
   });
 
   it('runs no program that files of the repository name', async () => {

@@ -1,10 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ResourceFailure, type FetchResult, type StepContext, type Version } from '../../src/resources/contract.js';
+import { getBranches } from './branches.js';
 import { cleanUri } from './cache.js';
 import { metadataOf, readCommitFacts, writeHelperFiles } from './commit-facts.js';
+import { decrypt } from './decrypt.js';
 import { Git } from './git.js';
+import { fetchLargeFiles } from './large-files.js';
 import type { GitGetParams, GitSource } from './schema.js';
+import { verifySignature } from './signature.js';
 import { withWorkshop } from './workshop.js';
 
 interface GetRequest {
@@ -21,6 +24,7 @@ const FULL_SHA = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 /** Checks the version out into the folder, with its history as of that version, and writes the helper files. */
 export async function getGit(context: StepContext, request: GetRequest): Promise<FetchResult> {
   const { source, params, version, dir } = request;
+  if (source.version_type === 'branches') return getBranches(context, request);
   const ref = version['ref'];
   if (ref === undefined || !USABLE_REF.test(ref)) {
     throw new ResourceFailure(`the version has no usable ref: ${JSON.stringify(version)}`);
@@ -31,8 +35,11 @@ export async function getGit(context: StepContext, request: GetRequest): Promise
     await git.run(dir, 'remote', 'add', 'origin', cleanUri(source));
     const branch = source.branch ?? (await defaultBranch(git, dir));
     const sha = await fetchVersion(git, request, ref, branch);
+    await verifySignature(git, workshop, source, { dir, ref, sha });
     await checkOut(git, request, sha, branch);
-    await fetchSubmodules(context, git, request);
+    await decrypt(git, workshop, source, dir);
+    if (params.disable_git_lfs !== true) await fetchLargeFiles(git, context, dir);
+    await fetchSubmodules(git, request);
     const facts = await readCommitFacts(git, dir, sha, {
       uri: cleanUri(source),
       branch,
@@ -107,12 +114,8 @@ async function checkOut(git: Git, request: GetRequest, sha: string, branch: stri
   await git.run(dir, 'checkout', '--quiet', '--force', '--detach', sha);
 }
 
-async function fetchSubmodules(context: StepContext, git: Git, request: GetRequest): Promise<void> {
+async function fetchSubmodules(git: Git, request: GetRequest): Promise<void> {
   const { params, dir } = request;
-  const attributes = await readFile(join(dir, '.gitattributes'), 'utf8').catch(() => '');
-  if (/\bfilter=lfs\b/.test(attributes) && params.disable_git_lfs !== true) {
-    context.log('warning: this repository uses Git LFS; its large files are left as pointers\n');
-  }
   const wanted = params.submodules ?? 'all';
   const hasSubmodules = await git.succeeds(dir, 'cat-file', '-e', 'HEAD:.gitmodules');
   if (wanted === 'none' || !hasSubmodules) return;

@@ -23,6 +23,8 @@ interface PutRequest {
  * attempt has pushed and gives the same version.
  */
 export async function putGit(context: StepContext, { source, params, dir }: PutRequest): Promise<FetchResult> {
+  if (source.version_type === 'branches')
+    throw new ResourceFailure('a resource with version_type branches cannot be put to: use another one of type git');
   const branch = params.branch ?? source.branch;
   if (branch === undefined && params.only_tag !== true) {
     throw new ResourceFailure('put needs a branch: set source.branch or params.branch');

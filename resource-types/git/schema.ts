@@ -2,16 +2,6 @@ import { z } from 'zod';
 import { refusalOf } from './git-config.js';
 import { parseRepositoryUri } from './uri.js';
 
-/** A key of Concourse's git resource that is known here and refused, with the reason. */
-const refused = (reason: string) =>
-  z
-    .never({ error: `is not supported: ${reason}` })
-    .optional()
-    .describe(`Refused: ${reason}.`);
-
-const noVerification = 'commit signatures are not verified';
-const noDecryption = 'git-crypt is not run in the server';
-
 const refName = z
   .string()
   .regex(
@@ -33,6 +23,13 @@ function isRegExp(value: string): boolean {
     return false;
   }
 }
+
+const isSshAddress = (url: string): boolean => {
+  const parsed = parseRepositoryUri(url);
+  return (
+    parsed?.host !== undefined && /^[^"\s]+$/.test(url) && (url.startsWith('ssh://') || !/^[a-z]+:\/\//i.test(url))
+  );
+};
 
 const gitSetting = z
   .strictObject({ name: z.string().regex(/^[A-Za-z][A-Za-z0-9-]*\..+$/), value: z.string() })
@@ -57,54 +54,124 @@ export const gitSource = z
     sparse_paths: pathspecs.optional().describe('get checks out only these paths.'),
     tag_filter: text.min(1).optional().describe('Versions are the tags that match this glob.'),
     tag_regex: regexp.optional().describe('Versions are the tags that match this regular expression as a whole.'),
-    tag_behaviour: z.literal('match_tagged').optional().describe('Only `match_tagged`.'),
-    fetch_tags: z.boolean().optional().describe('get fetches all tags of the repository.'),
+    tag_behaviour: z
+      .enum(['match_tagged', 'match_tag_ancestors'])
+      .optional()
+      .describe(
+        'With tag_filter or tag_regex. `match_tagged`: versions are the tags; `match_tag_ancestors`: the commits up to the newest matching tag. Default `match_tagged`.',
+      ),
+    fetch_tags: z.boolean().optional().describe('get fetches all tags of the repository. Default: as the get param.'),
     private_key: z.string().min(1).optional().describe('SSH key.'),
     private_key_user: text.regex(/^[^-]/).optional().describe('User at the SSH host.'),
     private_key_passphrase: z.string().optional().describe('Passphrase of the SSH key.'),
     username: text.optional().describe('User for http(s).'),
     password: text.optional().describe('Password or token for http(s).'),
     submodule_credentials: z
-      .array(z.strictObject({ host: text.min(1), username: text, password: text }))
+      .array(
+        z.union([
+          z.strictObject({
+            host: text.min(1).describe('Host of http(s) submodules.'),
+            username: text.describe('User there.'),
+            password: text.describe('Password or token there.'),
+          }),
+          z.strictObject({
+            url: text
+              .refine(isSshAddress, 'is not an address by SSH, such as git@host:path')
+              .describe('Address of SSH submodules, or how it begins, as in `.gitmodules`.'),
+            private_key: z.string().min(1).describe('SSH key there.'),
+            private_key_passphrase: z.string().optional().describe('Passphrase of that key.'),
+          }),
+        ]),
+      )
       .optional()
-      .describe('User and password per host of http(s) submodules.'),
+      .describe(
+        'For submodules elsewhere: `host`, `username`, `password` for http(s); `url`, `private_key`, `private_key_passphrase` for SSH.',
+      ),
     version_depth: z.int().min(1).optional().describe('How many versions the first check gives. Default 1.'),
-    version_type: z.literal('commits').optional().describe('Only `commits`.'),
+    version_type: z
+      .enum(['commits', 'tags', 'branches'])
+      .optional()
+      .describe(
+        'What versions are: `commits`, `tags`, or `branches`: the set of branches, which get writes to `branches.json`. Default `commits`.',
+      ),
+    branch_regex: regexp
+      .optional()
+      .describe('With version_type `branches`: only branches whose whole name matches. Extension of Weir.'),
     disable_ci_skip: z.boolean().optional().describe('Commits marked `[ci skip]` or `[skip ci]` are versions too.'),
     commit_filter: z
       .strictObject({
-        include: z.array(text.min(1)).optional(),
-        exclude: z.array(text.min(1)).optional(),
-        include_all_match: z.boolean().optional(),
-        exclude_all_match: z.boolean().optional(),
+        include: z.array(text.min(1)).optional().describe('Of these one must match.'),
+        exclude: z.array(text.min(1)).optional().describe('Of these none may match.'),
+        include_all_match: z.boolean().optional().describe('All of include must match.'),
+        exclude_all_match: z.boolean().optional().describe('Only what matches all of exclude is left out.'),
       })
       .optional()
       .describe('Basic regular expressions over commit messages: include (one must match), exclude (none may).'),
     skip_ssl_verification: z.boolean().optional().describe('Certificates of http(s) remotes are not verified.'),
     git_config: z.array(gitSetting).optional().describe('Harmless git settings as name and value.'),
     debug: z.boolean().optional().describe('Every git command is shown in the log.'),
-    forward_agent: refused('the server has no SSH agent to forward'),
-    commit_verification_keys: refused(noVerification),
-    commit_verification_key_ids: refused(noVerification),
-    gpg_keyserver: refused(noVerification),
-    git_crypt_key: refused(noDecryption),
-    git_crypt_gpg_key: refused(noDecryption),
-    https_tunnel: refused('SSH through an https proxy is not available'),
-    search_remote_refs: refused('versions are found on the branch only'),
+    forward_agent: z
+      .boolean()
+      .optional()
+      .describe(
+        'The SSH key is forwarded to the host by an agent that lives as long as the command. Needs private_key.',
+      ),
+    https_tunnel: z
+      .strictObject({
+        proxy_host: text.regex(/^[^-]/).describe('Host of the proxy.'),
+        proxy_port: z
+          .union([z.int(), z.string().regex(/^\d+$/)])
+          .refine((port) => +port > 0 && +port < 65_536, 'is not a port')
+          .describe('Its port.'),
+        proxy_user: text.optional().describe('User, if the proxy wants one.'),
+        proxy_password: text.optional().describe('Password of that user.'),
+      })
+      .optional()
+      .describe('Proxy (HTTP CONNECT) for SSH: `proxy_host`, `proxy_port`, `proxy_user`, `proxy_password`.'),
+    search_remote_refs: z
+      .boolean()
+      .optional()
+      .describe('Changes nothing: get finds a commit of any reference of the remote by its sha.'),
+    commit_verification_keys: z
+      .array(z.string().min(1))
+      .optional()
+      .describe('get fails unless the commit (or the tag) is signed with one of these public GPG keys. Needs gpg.'),
+    commit_verification_key_ids: z
+      .array(z.string().regex(/^(?:0x)?[0-9a-f]{8,40}$/i, 'is not the id of a GPG key'))
+      .optional()
+      .describe('The same with keys from gpg_keyserver: fingerprints, or long or short ids.'),
+    gpg_keyserver: z
+      .string()
+      .regex(/^(?!-)(?:(?:hkps?|https?|ldaps?):\/\/)?[\w.[\]:/-]+$/i, 'is not the address of a key server')
+      .optional()
+      .describe("Where these keys are. Default: gpg's own."),
+    git_crypt_key: z
+      .base64()
+      .min(1)
+      .optional()
+      .describe('get decrypts the files with this key of git-crypt, in base64. Needs git-crypt.'),
+    git_crypt_gpg_key: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('The same with a private GPG key (armoured, without passphrase) that the repository knows.'),
   })
   .superRefine((source, context) => {
-    if (source.tag_filter !== undefined && source.tag_regex !== undefined) {
-      context.addIssue({ code: 'custom', path: ['tag_regex'], message: 'cannot be combined with tag_filter' });
-    }
-    if (source.tag_filter === undefined && source.tag_regex === undefined) return;
-    for (const key of ['paths', 'ignore_paths', 'commit_filter'] as const) {
-      if (source[key] === undefined) continue;
-      context.addIssue({
-        code: 'custom',
-        path: [key],
-        message: 'filters commits and has no meaning when versions are tags',
-      });
-    }
+    const refuse = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
+    const isFiltered = source.tag_filter !== undefined || source.tag_regex !== undefined;
+    if (source.tag_filter !== undefined && source.tag_regex !== undefined)
+      refuse('tag_regex', 'cannot be combined with tag_filter');
+    if (source.tag_behaviour === 'match_tag_ancestors' && !isFiltered)
+      refuse('tag_behaviour', 'needs tag_filter or tag_regex');
+    if (source.tag_behaviour === 'match_tag_ancestors' && source.version_type === 'tags')
+      refuse('tag_behaviour', 'makes versions of commits: cannot be combined with version_type tags');
+    if (source.branch_regex !== undefined && source.version_type !== 'branches')
+      refuse('branch_regex', 'needs version_type branches');
+    if (source.forward_agent === true && source.private_key === undefined)
+      refuse('forward_agent', "needs private_key: the server's own agent is not lent");
+    if (source.version_type !== 'branches') return;
+    for (const key of ['tag_filter', 'tag_regex', 'paths', 'ignore_paths', 'commit_filter', 'branch'] as const)
+      if (source[key] !== undefined) refuse(key, 'has no meaning when versions are the set of branches');
   });
 
 export type GitSource = z.output<typeof gitSource>;
@@ -124,9 +191,9 @@ export const gitGetParams = z.strictObject({
     .optional()
     .describe('Newest commit of the branch in .gitmodules instead of the recorded one.'),
   disable_git_lfs: z
-    .literal(true, { error: 'can only be true: Git LFS files are never fetched' })
+    .boolean()
     .optional()
-    .describe('Only true.'),
+    .describe('Files of Git LFS stay pointers; so they do, with a warning, where git-lfs is not installed.'),
   clean_tags: z.boolean().optional().describe('Delete all tags after the checkout.'),
   short_ref_format: text
     .regex(/^[^%]*%s[^%]*$/, 'must hold %s once and no other %')

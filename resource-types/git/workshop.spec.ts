@@ -124,7 +124,7 @@ describe('git over ssh', () => {
       join(bin, 'ssh'),
       `#!/bin/sh
 for arg; do case "$arg" in IdentityFile=*) key=\${arg#IdentityFile=};; esac; last=$arg; done
-{ echo "$@"; ls -l "$key" | cut -c1-10; cat "$key"; "$SSH_ASKPASS"; } > ${bin}/seen
+{ echo "$@"; ls -l "$key" | cut -c1-10; cat "$key"; "$SSH_ASKPASS" "Enter passphrase for key '$key': "; } > ${bin}/seen
 exec sh -c "$last"
 `,
     );
@@ -272,9 +272,15 @@ it('removes workshops of servers that were killed, and no others', async () => {
 
 describe('the source', () => {
   it.each([
-    ['git_crypt_key', 'x', 'git_crypt_key: is not supported: git-crypt is not run in the server'],
-    ['forward_agent', true, 'forward_agent: is not supported: the server has no SSH agent to forward'],
-    ['version_type', 'branches', 'version_type: '],
+    ['git_crypt_key', '***', 'git_crypt_key: '],
+    ['forward_agent', true, "forward_agent: needs private_key: the server's own agent is not lent"],
+    ['version_type', 'commit', 'version_type: '],
+    ['branch_regex', 'x', 'branch_regex: needs version_type branches'],
+    ['tag_behaviour', 'match_tag_ancestors', 'tag_behaviour: needs tag_filter or tag_regex'],
+    ['gpg_keyserver', '--x', 'gpg_keyserver: is not the address of a key server'],
+    ['commit_verification_key_ids', ['--import'], 'commit_verification_key_ids[0]: is not the id of a GPG key'],
+    ['submodule_credentials', [{ url: 'https://h/x', private_key: 'k' }], 'submodule_credentials[0]'],
+    ['https_tunnel', { proxy_host: 'p' }, 'https_tunnel.proxy_port'],
     ['uri', 'ext::sh -c touch% x', 'uri: is not an address of a repository'],
     ['uri', '--upload-pack=x', 'uri: is not an address of a repository'],
     ['uri', 'ssh://-oProxyCommand=x/y', 'uri: is not an address of a repository'],

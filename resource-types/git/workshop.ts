@@ -1,9 +1,10 @@
-import { chmod, lstat, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ResourceFailure, type CheckContext } from '../../src/resources/contract.js';
 import { renderGitConfig, type GitSetting } from './git-config.js';
 import type { GitSource } from './schema.js';
+import { setUpSsh, shellQuote, type SecretFile } from './ssh.js';
 import { localPath, parseRepositoryUri } from './uri.js';
 
 /** A private folder (0700) with everything git commands for one source need: configuration, credentials, keys. */
@@ -13,6 +14,8 @@ export interface Workshop {
   readonly gitScript: string;
   /** The whole environment of git: nothing else is inherited from the server. */
   readonly env: Readonly<Record<string, string>>;
+  /** Puts a private file into the folder. */
+  readonly secretFile: SecretFile;
   redact(text: string): string;
 }
 
@@ -20,9 +23,18 @@ const FOLDER_PREFIX = 'weir-git-';
 
 /**
  * Aborting a git command must end all of it, but git leaves its helpers (ssh, git-remote-https, the commands of a
- * submodule update) behind when it is killed. So git runs in a process group of its own, which dies as a whole.
+ * submodule update) behind when it is killed. So git runs in a process group of its own, which dies as a whole. An agent, if
+ * one is wanted, lives as long as the command.
  */
-const GIT_SCRIPT = `trap 'kill -KILL "-$!" "$!" 2>/dev/null; exit 130' INT TERM
+const GIT_SCRIPT = `trap 'kill -KILL "-$!" "$!" $agent 2>/dev/null; exit 130' INT TERM
+if [ -n "$WEIR_AGENT_KEY" ]; then
+  command -v ssh-agent >/dev/null 2>&1 || { echo "forward_agent needs ssh-agent, which is not installed" >&2; exit 1; }
+  rm -f "$SSH_AUTH_SOCK"
+  ssh-agent -D -a "$SSH_AUTH_SOCK" </dev/null >/dev/null 2>&1 &
+  agent=$!
+  for _ in 1 2 3 4 5 6 7 8 9; do [ -S "$SSH_AUTH_SOCK" ] && break; sleep 0.1; done
+  ssh-add -q "$WEIR_AGENT_KEY" </dev/null || { kill "$agent"; exit 1; }
+fi
 if command -v setsid >/dev/null 2>&1; then
   setsid git "$@" </dev/null &
 else
@@ -30,7 +42,16 @@ else
   git "$@" </dev/null &
 fi
 wait "$!"
+code=$?
+[ -z "$agent" ] || kill "$agent"
+exit "$code"
 `;
+
+/** Exit status of a {@link TOOLS tool} that is not installed. */
+export const NOT_INSTALLED = 93;
+
+/** Other programs, as aliases of git: so they run in its process group and environment. */
+const TOOLS = ['gpg', 'gpgconf', 'git-crypt'] as const;
 
 const REMOTE_PROTOCOLS = ['http', 'https', 'ssh', 'git'];
 
@@ -80,11 +101,12 @@ async function refuseClosedFolder(source: GitSource, { server }: Pick<CheckConte
 }
 
 async function furnish(dir: string, source: GitSource, opensEveryFolder: boolean): Promise<Workshop> {
-  const secretFile = async (name: string, text: string, mode = 0o600) => {
-    await writeFile(join(dir, name), text, { mode });
+  const secretFile: SecretFile = async (name, content, mode = 0o600) => {
+    await writeFile(join(dir, name), content, { mode });
     await chmod(join(dir, name), mode);
     return join(dir, name);
   };
+  await mkdir(join(dir, 'gnupg'), { mode: 0o700 });
   const { credentials, secrets } = credentialsOf(source);
   const settings = baseSettings(source);
   const isLocal = parseRepositoryUri(source.uri)?.isLocal === true;
@@ -98,48 +120,21 @@ async function furnish(dir: string, source: GitSource, opensEveryFolder: boolean
     const file = await secretFile('credentials', credentials.map((line) => `${line}\n`).join(''));
     settings.push({ name: 'credential.helper', value: `store --file=${shellQuote(file)}` });
   }
-  const ssh = [
-    'ssh',
-    '-F',
-    '/dev/null',
-    '-o',
-    'LogLevel=ERROR',
-    '-o',
-    'IdentitiesOnly=yes',
-    '-o',
-    'IdentityAgent=none',
-  ];
-  // A host whose key the operator has in /etc/ssh/ssh_known_hosts is verified; others are accepted, as in Concourse.
-  ssh.push(
-    '-o',
-    'StrictHostKeyChecking=accept-new',
-    '-o',
-    'UserKnownHostsFile=/dev/null',
-    '-o',
-    'ServerAliveInterval=30',
-  );
-  ssh.push('-o', 'PasswordAuthentication=no', '-o', 'KbdInteractiveAuthentication=no');
-  const env: Record<string, string> = {};
-  if (source.private_key_passphrase !== undefined) {
-    const phrase = await secretFile('passphrase', `${source.private_key_passphrase}\n`);
-    env['SSH_ASKPASS'] = await secretFile('askpass', `#!/bin/sh\nexec cat ${shellQuote(phrase)}\n`, 0o700);
-    env['SSH_ASKPASS_REQUIRE'] = 'force';
-    secrets.push(source.private_key_passphrase);
-  } else {
-    ssh.push('-o', 'BatchMode=yes');
-  }
-  if (source.private_key !== undefined) secrets.push(source.private_key);
-  const key = source.private_key === undefined ? 'none' : await secretFile('key', `${source.private_key.trim()}\n`);
-  ssh.push('-o', `IdentityFile=${key}`);
-  if (source.private_key_user !== undefined) ssh.push('-o', `User=${source.private_key_user}`);
-  settings.push({ name: 'core.sshCommand', value: ssh.map(shellQuote).join(' ') });
+  const ssh = await setUpSsh(source, dir, secretFile);
+  secrets.push(...ssh.secrets, ...[source.git_crypt_key, source.git_crypt_gpg_key].filter((key) => key !== undefined));
+  settings.push({ name: 'core.sshCommand', value: ssh.command });
+  for (const { url, alias } of ssh.insteadOf) settings.push({ name: `url.${alias}.insteadOf`, value: url });
+  const env: Record<string, string> = { ...ssh.env };
+  if (ssh.agentKey !== undefined) env['WEIR_AGENT_KEY'] = ssh.agentKey;
   for (const name of HANDED_ON) if (process.env[name] !== undefined) env[name] = process.env[name];
   return {
     dir,
+    secretFile,
     gitScript: await secretFile('git.sh', GIT_SCRIPT),
     env: {
       ...env,
       HOME: dir,
+      GNUPGHOME: join(dir, 'gnupg'),
       LC_ALL: 'C',
       GIT_TERMINAL_PROMPT: '0',
       GIT_CONFIG_NOSYSTEM: '1',
@@ -169,10 +164,14 @@ function baseSettings(source: GitSource): GitSetting[] {
     { name: 'gc.autoDetach', value: 'false' },
     { name: 'maintenance.autoDetach', value: 'false' },
     { name: 'submodule.recurse', value: 'false' },
+    ...TOOLS.map((tool) => ({ name: `alias.weir-${tool}`, value: aliasOf(tool) })),
   ];
   if (source.skip_ssl_verification === true) settings.push({ name: 'http.sslVerify', value: 'false' });
   return settings;
 }
+
+const aliasOf = (tool: string): string =>
+  `!f() { command -v ${tool} >/dev/null 2>&1 || exit ${NOT_INSTALLED}; exec ${tool} "$@"; }; f`;
 
 /** Lines of git's credential store, which gives a password only to the host it belongs to. */
 function credentialsOf(source: GitSource): { credentials: string[]; secrets: string[] } {
@@ -189,16 +188,14 @@ function credentialsOf(source: GitSource): { credentials: string[]; secrets: str
   if (uri?.host !== undefined && /^https?:/i.test(uri.clean) && (username !== undefined || password !== undefined)) {
     add(new URL(uri.clean).protocol.slice(0, -1), uri.host, username ?? '', password ?? '');
   }
-  for (const { host, username, password } of source.submodule_credentials ?? []) {
+  for (const given of source.submodule_credentials ?? []) {
+    if (!('host' in given)) continue;
+    const { host, username, password } = given;
     add('https', host, username, password);
     // Never in clear, unless the pipeline itself does without encryption.
     if (uri?.clean.startsWith('http:') === true) add('http', host, username, password);
   }
   return { credentials, secrets };
-}
-
-function shellQuote(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Removes workshops of servers that were killed: they may hold keys. */

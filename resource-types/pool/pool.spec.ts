@@ -218,7 +218,7 @@ describe('pool', () => {
     [{ pool: '../x' }, 'source: pool: must be a folder'],
     [{ branch: undefined }, 'source: branch: is missing'],
     [{ retry_delay: 'soon' }, 'source: retry_delay: is not a duration'],
-    [{ https_tunnel: {} }, 'source: https_tunnel: is not supported'],
+    [{ https_tunnel: {} }, 'source: https_tunnel.proxy_host: is missing'],
   ])('refuses a source with %j', (more, message) => {
     remote ??= '/nowhere';
     expect(() => parseInput(pool.schema.source, sourceOf(more), 'source')).toThrow(message);

@@ -269,7 +269,7 @@ describe('semver refuses', () => {
     [{ ...git, file: '../version' }, 'source: file: must be a path such as'],
     [{ ...git, file: '/etc/passwd' }, 'source: file: must be a path such as'],
     [{ ...git, initial_version: 'v1' }, 'source: initial_version: is not a version number such as "1.0.0"'],
-    [{ ...git, forward_agent: true }, 'source: forward_agent: is not supported'],
+    [{ ...git, https_tunnel: {} }, 'source: https_tunnel.proxy_host: is missing'],
     [{ bucket: 'x' }, 'source: key: is missing: driver s3 needs it'],
     [{ bucket: 'x', key: 'y', access_key_id: 'z' }, 'source: secret_access_key: is missing'],
   ])('%j', (value, message) => {

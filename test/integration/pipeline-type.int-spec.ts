@@ -47,7 +47,7 @@ const settings = () => new Settings({ dataDir: dir, instanceId: `i${++count}`, e
 const checker = () =>
   new Checker(
     t.db,
-    { get: () => pipeline as never },
+    { get: () => pipeline },
     settings(),
     systemClock,
     log,
