@@ -89,6 +89,7 @@ export async function findPlace(
   if (begun !== undefined) return { runtime: begun, capabilities: await pool.capabilitiesOf(begun) };
   const chosen = await pool.choose({ tags: need.tags ?? [], hasImage: need.hasImage });
   if (!chosen.member) {
+    if (walk.run.journal.step(node.id)) throw new Error(chosen.reason); // it has begun, nobody knows where
     await waitForSlot(node, { noRuntimeBecause: chosen.reason }, walk);
     return undefined;
   }

@@ -29,7 +29,6 @@ describe('steps and their places', () => {
   });
   afterEach(async () => {
     for (const engine of engines.splice(0)) await engine.stop();
-    gates.clear();
   });
   afterAll(() => world.close());
 

@@ -41,7 +41,7 @@ export class RuntimePool implements Runtime {
 
   /** What at least one of them can. One that does not answer is passed over. @throws when none answers. */
   async capabilities(): Promise<Capabilities> {
-    const asked = await Promise.allSettled(this.members.map(({ runtime }) => runtime.capabilities()));
+    const asked = await Promise.allSettled(this.members.map(({ runtime }) => capabilitiesOf(runtime)));
     const known = asked.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
     const [first] = known;
     if (first === undefined) return this.members[0].runtime.capabilities();
@@ -126,7 +126,7 @@ export class RuntimePool implements Runtime {
 
   /** Passes over those that do not answer. */
   async sweepCaches(live: () => Promise<readonly string[]>): Promise<void> {
-    await Promise.allSettled(this.members.map(({ runtime }) => runtime.sweepCaches?.(live)));
+    await Promise.allSettled(this.members.map(async ({ runtime }) => runtime.sweepCaches?.(live)));
   }
 
   private memberNamed(name: string): Member {
