@@ -36,7 +36,7 @@ function wholeArgs({ hasNetwork, isPrivileged, isRoot, user }: SandboxPlan): str
   const rights = isPrivileged
     ? ['--cap-add', 'ALL']
     : ['--cap-drop', 'ALL', ...ROOT_CAPABILITIES.flatMap((name) => ['--cap-add', `CAP_${name.toUpperCase()}`])];
-  const asUser = ['--unshare-user', '--uid', String(user.uid), '--gid', String(user.gid)];
+  const asUser = ['--cap-drop', 'ALL', '--unshare-user', '--uid', String(user.uid), '--gid', String(user.gid)];
   return [
     ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--die-with-parent', '--clearenv'],
     ...(hasNetwork ? [] : ['--unshare-net']),

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -33,18 +34,26 @@ export async function readPlace(folder: string): Promise<StepPlace> {
 }
 
 /**
- * Says on descriptor 3 whether the command is there and which terminal it has, and becomes the command: what is read and
- * written belongs to the person. Takes rows, columns, how many variables follow, these, and the command. A sandbox that is
- * made once more has the variables of the step only, so those of the person come in this way.
+ * Says on descriptor 3 whether the command is there, and becomes the command: what is read and written belongs to the
+ * person. Takes how many variables follow, these, and the command. A sandbox that is made once more has the variables of the
+ * step only, so those of the person come in this way. In a terminal the command gets a process group that it can see: a
+ * shell that cannot see the one around its sandbox fails when it ends, and so does ours here, which is why it tells the exit.
  */
 const BECOME = `
-weir_rows=$1 weir_columns=$2 weir_left=$3
-shift 3
+weir_left=$1
+shift
 while [ "$weir_left" -gt 0 ]; do export "$1"; shift; weir_left=$((weir_left - 1)); done
 command -v -- "$1" >/dev/null 2>&1 || { echo missing >&3; exit 127; }
-if [ -t 0 ]; then stty echo rows "$weir_rows" cols "$weir_columns"; tty >&3; else echo pipes >&3; fi
-exec 3>&-
-exec "$@"
+echo found >&3
+if [ -t 0 ]; then
+  set -m
+  "$@" 3>&-
+  echo "exit $?" >&3
+  exec >/dev/null 2>&1
+else
+  exec 3>&-
+  exec "$@"
+fi
 `;
 
 /** `script` of util-linux makes a terminal without a native module of ours. */
@@ -64,28 +73,34 @@ export async function execInPlace(place: StepPlace, marker: string, spec: ExecSp
   const hasTerminal = spec.tty !== undefined && canMakeTerminals;
   const env = { ...spec.env, ...variable(own), ...variable(markerOf(marker)) };
   const exported = Object.entries(env).filter(([name]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
-  const { rows, columns } = spec.tty ?? { rows: 0, columns: 0 };
   const inner = [
-    ...['/bin/sh', '-c', BECOME, 'sh', String(rows), String(columns), String(exported.length)],
+    ...['/bin/sh', '-c', BECOME, 'sh', String(exported.length)],
     ...exported.map(([name, value]) => `${name}=${value}`),
     ...spec.argv,
   ];
   const argv = place.enter?.(inner) ?? inner;
-  const [file = '', ...args] = hasTerminal ? [SCRIPT, '-qefc', argv.map(quote).join(' '), '/dev/null'] : argv;
+  const [file = '', ...args] = hasTerminal ? inTerminal(argv, spec.tty) : argv;
   const child = spawn(file, args, {
     cwd: dir,
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     env: { ...place.env, ...env, ...(hasTerminal ? { SHELL: '/bin/sh' } : {}) },
   });
+  let status = '';
+  const told = (child.stdio[3] as Readable).setEncoding('utf8').on('data', (text: string) => (status += text));
   const exit = new Promise<number>((resolve, reject) => {
     child.once('error', reject);
-    child.once('close', (code, signal) => resolve(code ?? (signal === 'SIGKILL' ? 137 : 143)));
+    child.once('close', (code, signal) => {
+      const [, own] = /^exit (\d+)$/m.exec(status) ?? [];
+      resolve(own === undefined ? (code ?? (signal === 'SIGKILL' ? 137 : 143)) : Number(own));
+    });
   });
   exit.catch(() => undefined); // whoever waits hears it
   child.stdin?.on('error', () => undefined); // a command need not read its input
-  const said = await firstLine(child.stdio[3] as Readable, exit);
-  if (said === 'missing') throw new ExecutableNotFound(command);
+  const isTold = (): boolean => /^(found|missing)$/m.test(status);
+  while (!isTold() && (await Promise.race([once(told, 'data'), exit.then(() => 'over')])) !== 'over');
+  if (/^missing$/m.test(status)) throw new ExecutableNotFound(command);
+  const terminal = /^\/dev\/.+$/m.exec(status)?.[0];
   const close = (): Promise<void> => signalTree({ main: undefined, marker: own }, 'KILL');
   if (child.stdin === null || child.stdout === null || child.stderr === null)
     throw new Error('the command has no pipes');
@@ -93,8 +108,9 @@ export async function execInPlace(place: StepPlace, marker: string, spec: ExecSp
   if (spec.tty && !hasTerminal)
     stdout.write('weir: this server cannot make a terminal (it has no `script`): plain input\r\n');
   child.stdout.pipe(stdout);
-  const resize = ({ rows, columns }: WindowSize): Promise<void> =>
-    hasTerminal && said.startsWith('/dev/') ? setSize(said, rows, columns) : Promise.resolve();
+  const resize = async ({ rows, columns }: WindowSize): Promise<void> => {
+    if (terminal !== undefined) await setSize(terminal, rows, columns);
+  };
   return { stdin: child.stdin, stdout, stderr: child.stderr, exit, resize, close };
 }
 
@@ -113,16 +129,10 @@ function variable(marker: string): Record<string, string> {
   return { [name]: value };
 }
 
-async function firstLine(status: Readable, exit: Promise<number>): Promise<string> {
-  let text = '';
-  const read = (async () => {
-    for await (const chunk of status.setEncoding('utf8')) {
-      text += String(chunk);
-      if (text.includes('\n')) break;
-    }
-  })();
-  await Promise.race([read, exit]);
-  return text.split('\n')[0] ?? '';
+/** The terminal tells its name before a sandbox hides it. */
+function inTerminal(argv: readonly string[], { rows, columns }: WindowSize): string[] {
+  const prepare = `tty >&3; stty echo rows ${rows} cols ${columns}`;
+  return [SCRIPT, '-qefc', `${prepare}; exec ${argv.map(quote).join(' ')}`, '/dev/null'];
 }
 
 /** Whoever runs in the terminal is told of its new size by the system. */

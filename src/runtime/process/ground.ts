@@ -58,6 +58,7 @@ export async function layGround(
   }
   const dir = relativePath(spec.dir ?? '', 'the working folder');
   const env = { PATH: DEFAULT_PATH, HOME: image === undefined ? SANDBOX_HOME : user.home, ...image?.env, ...spec.env };
+  const envProgram = image === undefined ? '/usr/bin/env' : await findEnv(image.rootfs);
   const [command = ''] = spec.argv;
   const isRelative = command.includes('/') && !command.startsWith('/');
   const isMounted = binds.some(({ to }) => command.startsWith(`${to}/`));
@@ -71,6 +72,7 @@ export async function layGround(
       dir: path.posix.join(work, dir),
       hostDir: path.join(later, 'work', dir),
       env,
+      ...(envProgram === undefined ? {} : { envProgram }),
       user,
       hasNetwork: spec.network !== 'none',
       isPrivileged: spec.privileged === true && isolation.isRoot,
@@ -80,6 +82,11 @@ export async function layGround(
       ? {}
       : { isCommandThere: isMounted || (await hasExecutable(image.rootfs, command, env.PATH)) }),
   };
+}
+
+async function findEnv(rootfs: string): Promise<string | undefined> {
+  for (const file of ['/usr/bin/env', '/bin/env']) if (await hasExecutable(rootfs, file, '')) return file;
+  return undefined;
 }
 
 /** Where mounts with an absolute path stand, seen from the working folder. */

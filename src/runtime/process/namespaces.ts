@@ -30,9 +30,7 @@ exec $weir_setsid unshare ${flags.join(' ')} /bin/sh "$weir_folder/sandbox.inner
 }
 
 function innerScript(plan: SandboxPlan, folder: string): string {
-  const entries = Object.entries(plan.env);
-  const exported = entries.filter(([name]) => isHarmless(name));
-  const passed = entries.filter(([name]) => !isHarmless(name)).map(([name, value]) => quote(`${name}=${value}`));
+  const { exported, passed, lost } = shareEnvironment(plan);
   return `weir_folder=${quote(folder)}${SCRIPT_HEAD}
 mount -n -a -T "$weir_folder/sandbox.mounts" || weir_fail $?
 ${plan.hasNetwork ? '' : 'ip link set lo up 2>/dev/null'}
@@ -41,11 +39,29 @@ cd ${quote(plan.hostDir ?? '/')} 2>/dev/null || weir_refuse "working folder not 
 cd ${quote(plan.root)} || weir_fail $?
 ${isSecondUser(plan) ? '' : 'mount -n --move . / || weir_fail $?'}
 unset weir_dir weir_found PWD OLDPWD SHLVL
+${lost.map((name) => `echo ${quote(`weir: the image has no env, so ${name} is not set`)} >&2`).join('\n')}
 weir_tools=$(command -v setpriv) && weir_unshare=$(command -v unshare) || weir_fail 1
 ${exported.map(([name, value]) => `export ${name}=${quote(value)}`).join('\n')}
-${becoming(plan).join(' ')} ${passed.length > 0 ? `/usr/bin/env ${passed.join(' ')} ` : ''}"$@"
+${becoming(plan).join(' ')} ${passed.length > 0 ? `${plan.envProgram} ${passed.join(' ')} ` : ''}"$@"
 exit $?
 `;
+}
+
+/** Variables that the host's programs may see, those that only `env` in the step's own root sets, and those that nobody can. */
+function shareEnvironment({ env, envProgram }: SandboxPlan): {
+  exported: [string, string][];
+  passed: string[];
+  lost: string[];
+} {
+  const entries = Object.entries(env);
+  const isExported = ([name]: [string, string]): boolean =>
+    isHarmless(name) || (envProgram === undefined && /^(LANG|LC_[A-Z]+)$/.test(name));
+  const others = entries.filter((entry) => !isExported(entry));
+  return {
+    exported: entries.filter(isExported),
+    passed: envProgram === undefined ? [] : others.map(([name, value]) => quote(`${name}=${value}`)),
+    lost: envProgram === undefined ? others.map(([name]) => name) : [],
+  };
 }
 
 /** What stands before the command: rights first, then the root, then the user, all without a program of the step's own root. */

@@ -37,6 +37,8 @@ export interface SandboxPlan {
   readonly dir: string;
   readonly hostDir?: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Where the root has an `env`; undefined: it has none. */
+  readonly envProgram?: string;
   readonly user: { readonly uid: number; readonly gid: number };
   readonly hasNetwork: boolean;
   /** With all rights that the server has itself. */
