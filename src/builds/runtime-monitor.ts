@@ -17,7 +17,7 @@ import { Places } from './places.js';
 
 const TICK_MS = 5_000;
 /** A runtime that takes longer to say what it can is taken for one that does not answer. */
-const ANSWER_MS = 5_000;
+const ANSWER_MS = 10_000;
 
 /**
  * Looks whether each runtime of this server answers, and notes what it can: new steps wait while theirs does not. Steps that
