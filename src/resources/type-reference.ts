@@ -84,7 +84,7 @@ function describe({ schema, isRequired }: Row): { readonly meaning: string; read
 function kindOf({ type, anyOf, items, properties, not, enum: values, const: value }: Schema): string {
   if (not !== undefined) return 'refused';
   if (anyOf !== undefined) return [...new Set(anyOf.map(kindOf))].join(' or ');
-  if (value !== undefined) return `\`${String(value)}\``;
+  if (value !== undefined) return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
   if (values !== undefined) return values.map((each) => `\`${String(each)}\``).join(', ');
   if (type === 'array') return `list of ${items === undefined ? 'anything' : kindOf(items)}`;
   if (type === 'object') return properties === undefined ? 'map' : `map of ${Object.keys(properties).join(', ')}`;
