@@ -8,6 +8,7 @@ import { mock } from './index.js';
 
 describeResourceTypeContract({
   type: mock,
+  letsKeysThrough: true,
   source: async () => ({
     initial_version: 'one',
     create_files: { 'a/b.txt': 'text' },

@@ -8,6 +8,7 @@ export const CHECK_RUNNER = Symbol('check runner');
 export interface CheckRunner {
   /**
    * Checks the resource now and saves what was found; `from` starts from that version instead of the newest known one;
+   * `shallow` is content with the images of its types that are known;
    * `hide` hears, before anything is logged, what must not be seen.
    * @returns the versions found, oldest first.
    * @throws ResourceFailure when the resource says no (the step fails); anything else is a fault (the step is errored).
@@ -16,6 +17,7 @@ export interface CheckRunner {
     resourceId: ResourceId,
     options: {
       readonly from?: Version;
+      readonly shallow?: boolean;
       readonly log: (text: string) => void;
       readonly signal: AbortSignal;
       readonly hide: (secrets: readonly string[]) => void;

@@ -53,6 +53,8 @@ const RETRY_MS = 200;
 export interface CheckOptions {
   /** Start here instead of at the pin or the newest known version. */
   readonly from?: Version;
+  /** Look for no newer images of its types. */
+  readonly shallow?: boolean;
   readonly signal: AbortSignal;
   readonly log: (text: string) => void;
   /** Do not check if a check that began after this moment (Unix time in milliseconds) has answered for the resource. */
@@ -70,6 +72,8 @@ export interface ReadyTarget extends CheckTarget {
   readonly source: JsonObject;
   /** The pipeline's own types that its type is made of; none for a type of the server. */
   readonly chain: TypeChain;
+  /** Somebody has asked for the check: an image of a type that was found before will not do. */
+  readonly isAskedFor?: boolean;
   readonly secrets: readonly string[];
   /** Why the vars could not be filled in; the check fails with it. */
   readonly fault?: Error;
@@ -137,7 +141,7 @@ export class Checker implements OnApplicationBootstrap {
         options.log('a check of the same source has just answered for this resource\n');
         return [];
       }
-      const ready = await this.prepare(target);
+      const ready = { ...(await this.prepare(target)), isAskedFor: !options.shallow };
       const outcome = await this.tryCheck(ready, { ...options, ...(!options.from && { unlessSinceMs: sinceMs }) });
       if (outcome.kind === 'done') return outcome.versions;
       await this.attach(ready);
@@ -222,16 +226,16 @@ export class Checker implements OnApplicationBootstrap {
   }
 
   /** @throws UserError when vars are undefined, the type is unknown or the source is refused by it. */
-  private evaluate({ config, chain, source, fault }: ReadyTarget): Evaluated {
+  private evaluate({ config, chain, source, fault, isAskedFor }: ReadyTarget): Evaluated {
     if (fault !== undefined) throw fault;
-    const type = chain.length > 0 ? this.customType(chain) : this.types.get(config.type);
+    const type = chain.length > 0 ? this.customType(chain, isAskedFor ?? false) : this.types.get(config.type);
     const parsed = parseInput(type.schema.source, source, `source of resource "${config.name}"`);
     return { type, source, digest: configDigest(type.name, source), host: type.hostOf?.(parsed) };
   }
 
-  private customType(chain: TypeChain): ResourceType {
+  private customType(chain: TypeChain, isAskedFor: boolean): ResourceType {
     if (!this.customTypes) throw new Error('this server runs no types that are images');
-    return this.customTypes.typeOf(chain);
+    return this.customTypes.typeOf(chain, isAskedFor);
   }
 
   private async claim(target: CheckTarget, digest: string, unlessSinceMs?: number): Promise<CheckClaim | undefined> {

@@ -33,16 +33,21 @@ export class ChecksService {
   ) {}
 
   /**
-   * Checks the resource now, whatever its interval; `from` starts at that version instead of the newest known one.
+   * Checks the resource now, whatever its interval; `from` starts at that version instead of the newest known one;
+   * `shallow` looks for no newer images of its types.
    * @returns the check build, already started.
    * @throws NotFoundError; ConflictError `resource-paused`, `pipeline-paused`, `pipeline-archived`.
    */
-  async requestCheck(id: ResourceId, { by, from }: { readonly by: string; readonly from?: Version }): Promise<BuildId> {
-    return this.db.tx((tx) => this.create(tx, id, by, from));
+  async requestCheck(
+    id: ResourceId,
+    { by, from, shallow }: { readonly by: string; readonly from?: Version; readonly shallow?: boolean },
+  ): Promise<BuildId> {
+    return this.db.tx((tx) => this.create(tx, id, by, from, shallow));
   }
 
   /**
-   * Checks the image of a type that the pipeline's config declares, in a build of the pipeline; nothing is saved but its log.
+   * Checks the image of a type that the pipeline's config declares, in a build of the pipeline: resources of the type use what it
+   * finds from then on.
    * @param kind the list of the config that holds it
    * @throws NotFoundError naming a near name; ConflictError `pipeline-archived`.
    */
@@ -87,12 +92,12 @@ export class ChecksService {
     );
   }
 
-  private async create(tx: Tx, id: ResourceId, by: string, from: Version | undefined): Promise<BuildId> {
+  private async create(tx: Tx, id: ResourceId, by: string, from?: Version, shallow?: boolean): Promise<BuildId> {
     const row = await resourceById(tx, id);
     if (!row) throw new NotFoundError(`there is no resource ${id}`);
     refuseStopped(row);
     const config: PipelineConfig = await pipelineConfigOf(tx, row.pipelineId);
-    return createCheckBuild(tx, id, makeCheckPlan(row.config, config, from), by);
+    return createCheckBuild(tx, id, makeCheckPlan(row.config, config, from, shallow), by);
   }
 }
 

@@ -43,6 +43,8 @@ export class CustomType implements ResourceType<JsonObject, JsonObject, JsonObje
   constructor(
     readonly chain: TypeChain,
     private readonly world: TypeWorld,
+    /** An image that was found before somebody has asked will not do. */
+    readonly isAskedFor: boolean,
   ) {
     // How often and where an image is looked for does not change what it is.
     const parts = chain.map(({ type, source, params, defaults, privileged }) => ({

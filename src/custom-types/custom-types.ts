@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import type { TypeChain, Version } from '../model/index.js';
+import type { JsonObject, TypeChain, Version } from '../model/index.js';
 import { Db, forgetImageChecks } from '../persistence/index.js';
 import { CLOCK, LOGGER, messageOf, Settings, UserError, type Clock, type Logger } from '../platform/index.js';
 import { ResourceTypeRegistry, type CheckContext, type ResourceType, type StepContext } from '../resources/index.js';
@@ -60,14 +60,18 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
     }
   }
 
-  /** The type that a chain makes. @param chain vars filled; the used type first, not empty */
-  typeOf(chain: TypeChain): CustomType {
-    return new CustomType(chain, this);
+  /**
+   * The type that a chain makes.
+   * @param chain vars filled; the used type first, not empty
+   * @param isAskedFor look for newer images, however lately that was done
+   */
+  typeOf(chain: TypeChain, isAskedFor = false): CustomType {
+    return new CustomType(chain, this, isAskedFor);
   }
 
   /** The type that a resource names: one of the server, unless a chain of the pipeline's own leads there. */
-  resolve(name: string, chain: TypeChain | undefined): ResourceType {
-    return chain?.length ? (this.typeOf(chain)) : this.types.get(name);
+  private resolve(name: string, chain: TypeChain, isAskedFor: boolean): ResourceType {
+    return chain.length > 0 ? this.typeOf(chain, isAskedFor) : this.types.get(name);
   }
 
   /**
@@ -94,7 +98,8 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
     const capabilities = await this.runtime.capabilities();
     if (!capabilities.images) throw needsImages(type.givenName, capabilities);
     const [own] = type.chain;
-    const version = await this.images.newestVersion(origin, { checkEvery: own?.check_every }, context);
+    const { isAskedFor } = type;
+    const version = await this.images.newestVersion(origin, { checkEvery: own?.check_every, isAskedFor }, context);
     const artifact = await this.images.fetch(origin, version, {
       ...context,
       ...(await this.ownImage()),
@@ -103,9 +108,9 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
     return { artifact, isPrivileged: own?.privileged ?? false };
   }
 
-  /** Looks for a newer image of the type now. @returns the newest version. */
-  async checkImage(chain: TypeChain, context: CheckContext): Promise<Version> {
-    return this.images.newestVersion(this.originOf(this.typeOf(chain)), { isAskedFor: true }, context);
+  /** Records what a check of an image has found that was made for its own sake. */
+  noteImageVersions(type: ResourceType, source: JsonObject, versions: readonly Version[]): Promise<void> {
+    return this.images.note(type, source, versions);
   }
 
   /** As an image of a task: the files of a version, kept for whoever needs the same. */
@@ -142,10 +147,10 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
   }
 
   /** Where the image of a type comes from: its own type may be another custom one, or one of the server. */
-  private originOf({ chain, givenName }: CustomType): ImageOrigin {
+  private originOf({ chain, givenName, isAskedFor }: CustomType): ImageOrigin {
     const [own, ...rest] = chain;
     return {
-      type: this.resolve(own?.type ?? '', rest),
+      type: this.resolve(own?.type ?? '', rest, isAskedFor),
       source: { ...rest[0]?.defaults, ...own?.source },
       params: own?.params ?? {},
       who: `the image of resource type "${givenName}"`,

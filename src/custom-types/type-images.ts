@@ -9,6 +9,7 @@ import {
   renewCheckClaim,
   type CheckClaim,
   type Db,
+  type ImageCheck,
 } from '../persistence/index.js';
 import { messageOf, VERSION, type Clock, type Logger, type Settings } from '../platform/index.js';
 import {
@@ -63,17 +64,14 @@ export class TypeImages {
     { checkEvery, isAskedFor }: { readonly checkEvery?: string | undefined; readonly isAskedFor?: boolean },
     context: CheckContext,
   ): Promise<Version> {
-    const { type, source, who } = origin;
+    const { who } = origin;
     const askedAt = this.clock.now().getTime();
     const usualAge =
       checkEvery === 'never' ? null : (parseDurationMs(checkEvery ?? '') ?? this.settings.checkIntervalMs);
     for (;;) {
       context.signal.throwIfAborted();
       const maxAgeMs = isAskedFor ? this.clock.now().getTime() - askedAt : usualAge;
-      const name = `${this.settings.instanceId}:${this.settings.epoch}:${process.pid}:image-${++this.claims}`;
-      const state = await this.db.tx((tx) =>
-        claimImageCheck(tx, configDigest(type.name, source), name, { leaseMs: LEASE_MS, maxAgeMs }),
-      );
+      const state = await this.claim(origin, maxAgeMs);
       if (state.kind === 'fresh') return state.newest;
       if (state.kind === 'claimed') {
         const found = await this.check(origin, state.claim, context);
@@ -82,6 +80,19 @@ export class TypeImages {
       }
       await sleep(RETRY_MS, undefined, { signal: context.signal });
     }
+  }
+
+  private claim({ type, source }: Pick<ImageOrigin, 'type' | 'source'>, maxAgeMs: number | null): Promise<ImageCheck> {
+    const name = `${this.settings.instanceId}:${this.settings.epoch}:${process.pid}:image-${++this.claims}`;
+    const limits = { leaseMs: LEASE_MS, maxAgeMs };
+    return this.db.tx((tx) => claimImageCheck(tx, configDigest(type.name, source), name, limits));
+  }
+
+  /** Saves what was found elsewhere, unless a check runs that finds the same. */
+  async note(type: ResourceType, source: JsonObject, versions: readonly Version[]): Promise<void> {
+    const state = await this.claim({ type, source }, 0);
+    if (state.kind !== 'claimed') return;
+    await this.db.tx((tx) => endImageCheck(tx, state.claim, { versions, error: null }));
   }
 
   private async check(
@@ -121,7 +132,7 @@ export class TypeImages {
    * @throws what the get throws.
    */
   async fetch(origin: ImageOrigin, version: Version, context: StepContext): Promise<ArtifactRef> {
-    const { type, source, params, who } = origin;
+    const { type, source, params } = origin;
     // An image of the server itself is another one when the server is.
     const key = canonicalJson({ type: type.name, source, params, version, server: VERSION });
     const id = `${IMAGE_PREFIX}${createHash('sha256').update(key).digest('hex').slice(0, 40)}`;
@@ -133,24 +144,28 @@ export class TypeImages {
         running.catch(() => this.fetch(origin, version, context)),
         context.signal,
       );
-    const request = {
-      source: parseInput(type.schema.source, source, `source of ${who}`),
-      params: parseInput(type.schema.getParams, params, `params of ${who}`),
-      version,
-    };
-    context.log(
-      `fetching ${who}: ${Object.entries(version)
-        .map(([key, value]) => `${key}: ${value}`)
-        .join(', ')}\n`,
-    );
-    const own = { ...context, cacheDir: await this.cacheDir(type, source) };
-    const fetching = this.artifacts.create(id, async (dir) => void (await type.get(own, { ...request, dir })));
+    const fetching = this.fetchNow(id, origin, version, context);
     this.fetches.set(id, fetching);
     try {
       return await fetching;
     } finally {
       this.fetches.delete(id);
     }
+  }
+
+  private async fetchNow(
+    id: string,
+    origin: ImageOrigin,
+    version: Version,
+    context: StepContext,
+  ): Promise<ArtifactRef> {
+    const { type, who } = origin;
+    const source = parseInput(type.schema.source, origin.source, `source of ${who}`);
+    const params = parseInput(type.schema.getParams, origin.params, `params of ${who}`);
+    const words = Object.entries(version).map(([key, value]) => `${key}: ${value}`);
+    context.log(`fetching ${who}: ${words.join(', ')}\n`);
+    const own = { ...context, cacheDir: await this.cacheDir(type, origin.source) };
+    return this.artifacts.create(id, async (dir) => void (await type.get(own, { source, params, version, dir })));
   }
 
   private async cacheDir({ name }: ResourceType, source: JsonObject): Promise<string> {

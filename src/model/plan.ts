@@ -122,6 +122,8 @@ export interface CheckPlan {
   readonly type: string;
   readonly source: JsonObject;
   readonly from?: Version;
+  /** The images of its types are not looked for anew. */
+  readonly shallow?: boolean;
   readonly resourceTypes?: TypeChain;
   readonly timeout?: string;
   readonly tags?: readonly string[];

@@ -40,8 +40,13 @@ export function makeBuildPlan(
 }
 
 /** The plan of a check build: one step. */
-export function makeCheckPlan(resource: ResourceConfig, config: PipelineConfig, from?: Version): PlanNode {
-  return new PlanMaker(config, new Map()).check(resource, from);
+export function makeCheckPlan(
+  resource: ResourceConfig,
+  config: PipelineConfig,
+  from?: Version,
+  shallow?: boolean,
+): PlanNode {
+  return new PlanMaker(config, new Map()).check(resource, from, shallow);
 }
 
 /** The plan with every condition knowing the versions of all gets, which are chosen before anything runs. */
@@ -76,13 +81,14 @@ class PlanMaker {
     return this.conditional(job.when, () => this.hooked(job, job.tags, () => this.sequence(job.plan ?? [], job.tags)));
   }
 
-  check(resource: ResourceConfig, from: Version | undefined): PlanNode {
+  check(resource: ResourceConfig, from: Version | undefined, shallow: boolean | undefined): PlanNode {
     return this.node({
       kind: 'check',
       name: resource.name,
       resource: resource.name,
       ...this.typed(resource),
       ...given('from', from),
+      ...given('shallow', shallow || undefined),
       ...given('timeout', resource.check_timeout),
       ...given('tags', resource.tags),
     });

@@ -1,7 +1,9 @@
-import { readdir } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { mock } from '../../resource-types/mock/index.js';
+import { registryImage } from '../../resource-types/registry-image/index.js';
 import type { BuildTracker } from '../../src/builds/index.js';
 import { Checker } from '../../src/checking/index.js';
 import { CredentialsService } from '../../src/credentials/index.js';
@@ -9,20 +11,32 @@ import { CustomTypes } from '../../src/custom-types/index.js';
 import type { BuildId, PlanNode, ResourceId, Version } from '../../src/model/index.js';
 import { requestAbort } from '../../src/persistence/index.js';
 import { Metrics, Settings, systemClock } from '../../src/platform/index.js';
-import type { ResourceType } from '../../src/resources/index.js';
-import { DirectoryArtifactStore, DockerRuntime, HostRuntime, type Runtime } from '../../src/runtime/index.js';
+import { parseInput, type ResourceType } from '../../src/resources/index.js';
+import {
+  DockerRuntime,
+  HostRuntime,
+  probeIsolation,
+  writeImageArchive,
+  writeTypeImage,
+  type Runtime,
+} from '../../src/runtime/index.js';
 import { eventFaults, outputLines, stepNames } from '../support/build-scenarios.js';
 import { TestDocker } from '../support/docker-daemon.js';
 import { EngineWorld, silent } from '../support/engine-world.js';
 import { ImageType } from '../support/protocol-image.js';
+import { hasRegistry, TestRegistry } from '../support/registry.js';
+import { stepContext } from '../support/resource-type-contract.js';
 
 type Made = { id: BuildId; plan: PlanNode };
 
 const docker = await TestDocker.start();
-let world: EngineWorld;
+const world = await EngineWorld.create();
+const isolation = await probeIsolation(world.folder, 'preferred', [], ['bubblewrap', 'namespaces']);
+const host = new HostRuntime(world.folder, world.artifacts, isolation);
+const hostHasImages = (await host.capabilities()).images;
 let epoch = 1;
-beforeAll(async () => {
-  world = await EngineWorld.create();
+afterEach(async () => {
+  for (const engine of world.engines) await engine.stop(); // also of a test that failed
 });
 afterAll(async () => {
   await world.close();
@@ -49,11 +63,7 @@ const settingsOf = (): Settings =>
 
 describe.each<[string, () => Runtime, boolean]>([
   ['Docker', () => new DockerRuntime(docker!.client, world.artifacts, 'custom'), docker !== undefined],
-  [
-    'the host',
-    () => new HostRuntime(world.folder, world.artifacts),
-    (await new HostRuntime('/nonexistent', new DirectoryArtifactStore('/nonexistent')).capabilities()).images,
-  ],
+  ['the host', () => new HostRuntime(world.folder, world.artifacts, isolation), hostHasImages],
 ])('custom resource types on %s', (name, makeRuntime, isThere) => {
   if (!isThere) {
     console.warn(`SKIPPED: custom resource types on ${name}: it runs no images here`);
@@ -93,11 +103,14 @@ describe.each<[string, () => Runtime, boolean]>([
     const get = (type: string): ResourceType => types()[type]!;
     return new Checker(world.db, { get }, settings, systemClock, silent, new Metrics(), credentials, customTypes());
   };
-  const check = async (text: string): Promise<{ versions: readonly Version[]; log: string; error?: string }> => {
+  const check = async (
+    text: string,
+    more: { shallow?: boolean } = {},
+  ): Promise<{ versions: readonly Version[]; log: string; error?: string }> => {
     const { id } = await world.pipeline(text);
     const [row] = await world.db.query<{ id: ResourceId }>(`select id from resources where pipeline_id = $1`, [id]);
     let log = '';
-    const options = { signal: AbortSignal.timeout(30_000), log: (words: string) => void (log += words) };
+    const options = { ...more, signal: AbortSignal.timeout(30_000), log: (words: string) => void (log += words) };
     return checker()
       .runCheck(row!.id, options)
       .then(
@@ -249,7 +262,7 @@ describe.each<[string, () => Runtime, boolean]>([
     const engine = server();
     const made = await run(pipeline(`[${mine}]`, '{stay: yes}', '{put: r}'));
     await world.until(async () => (await lines(made)).includes('r: staying'), 'the put', 60_000);
-    await world.db.tx((tx) => requestAbort(tx, made.id, 'somebody', 'graceful'));
+    await world.db.tx((tx) => requestAbort(tx, made.id, 'somebody'));
     expect(await world.finished(made.id, 60_000)).toBe('aborted');
     await engine.stop();
   }, 90_000);
@@ -267,6 +280,17 @@ describe.each<[string, () => Runtime, boolean]>([
     expect(await check(pipeline(`[${mine}]`, '{silent: yes}', '{get: r}'))).toMatchObject({ versions: [] });
   }, 60_000);
 
+  it('looks for a newer image when somebody asks for a check, unless it is shallow', async () => {
+    const text = pipeline(`[${mine}]`, '{}', '{get: r}');
+    await check(text);
+    await check(text);
+    await check(text, { shallow: true });
+    expect([images.checks, images.gets]).toEqual([2, 1]);
+    images.versions = ['1', '2'];
+    await check(text);
+    expect([images.checks, images.gets]).toEqual([3, 2]);
+  }, 60_000);
+
   it('tells what a check said that failed', async () => {
     const { error } = await check(pipeline(`[${mine}]`, '{fail: yes}', '{get: r}'));
     expect(error).toMatch(/\/opt\/resource\/check failed with exit status 3:[^]*out of order/);
@@ -274,15 +298,6 @@ describe.each<[string, () => Runtime, boolean]>([
 
   it('removes containers of checks that an earlier life has left', async () => {
     const runtime = makeRuntime();
-    const artifact = await images.type
-      .get({ signal: AbortSignal.timeout(1000) } as never, {
-        source: {},
-        params: {},
-        version: {},
-        dir: path.join(world.folder, `lost-${count}`),
-      })
-      .then(() => world.artifacts.create(`lost-${name.replace(' ', '-')}`, async () => undefined));
-    await world.artifacts.remove(artifact);
     const type = customTypes().typeOf([{ name: 'mine', type: 'registry-image', source: { id: `lost-${name}` } }]);
     const context = {
       signal: AbortSignal.timeout(30_000),
@@ -373,6 +388,69 @@ describe.each<[string, () => Runtime, boolean]>([
       await engine.stop();
     }, 120_000);
   });
+});
+
+describe("an image of one of the server's types", () => {
+  const name = 'weir-test/time-resource:1';
+  const file = path.join(world.folder, 'time.tar');
+  beforeAll(async () => {
+    const dir = path.join(world.folder, 'time-image');
+    await mkdir(dir);
+    await writeTypeImage(dir, 'time');
+    await writeImageArchive(dir, file, name);
+  }, 60_000);
+
+  (docker ? it : it.skip)(
+    'runs on Docker when it is loaded there',
+    async () => {
+      await docker!.client.loadImage(createReadStream(file)).then((stream) => stream.resume());
+      await world.until(
+        async () => (await docker!.client.listImages()).some(({ RepoTags }) => RepoTags?.includes(name)),
+        'the image',
+        30_000,
+      );
+      const runtime = new DockerRuntime(docker!.client, world.artifacts, 'loaded');
+      const spec = { labels: {}, argv: ['/opt/resource/check'], env: {}, mounts: [], stdoutTo: 'result' as const };
+      const stdin = Buffer.from('{"source":{"interval":"1h"}}');
+      await runtime.start({ ...spec, handle: 'loaded', stdin, image: { ref: name } });
+      await runtime.wait('loaded', AbortSignal.timeout(30_000));
+      expect(JSON.parse(Buffer.from(await runtime.result('loaded')).toString())).toEqual([
+        { time: expect.stringMatching(/^\d{4}-/) },
+      ]);
+      await runtime.remove('loaded');
+    },
+    90_000,
+  );
+
+  const runtime = docker ? new DockerRuntime(docker.client, world.artifacts, 'pushed') : host;
+  const canPull = hasRegistry() && (docker !== undefined || hostHasImages);
+  (canPull ? it : it.skip)(
+    'is the image of a custom type when it is in a registry',
+    async () => {
+      const registry = await TestRegistry.start();
+      const context = stepContext(path.join(world.folder, 'cache'));
+      const source = parseInput(
+        registryImage.schema.source,
+        { repository: `${registry.host}/time`, tag: 'latest' },
+        's',
+      );
+      const inputs = path.join(world.folder, 'inputs');
+      await mkdir(inputs);
+      await copyFile(file, path.join(inputs, 'time.tar'));
+      const params = parseInput(registryImage.schema.putParams, { image: 'time.tar' }, 'p');
+      await registryImage.put(context, { source, params, dir: inputs });
+      const get = (): ResourceType => registryImage as ResourceType;
+      const types = new CustomTypes(world.db, runtime, world.artifacts, { get }, settingsOf(), systemClock, silent);
+      const repository = `${registry.host}/time`;
+      const type = types.typeOf([{ name: 'my-time', type: 'registry-image', source: { repository, tag: 'latest' } }]);
+      expect(await type.check(context, { source: { interval: '1h' } })).toHaveLength(1);
+      await expect(type.check(context, { source: { intervall: '1h' } })).rejects.toThrow(
+        /failed with exit status 1:\nsource: intervall: unknown key; did you mean "interval"/,
+      );
+      await registry.stop();
+    },
+    120_000,
+  );
 });
 
 describe('custom resource types without images', () => {

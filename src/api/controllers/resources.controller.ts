@@ -13,7 +13,7 @@ import { Caller, Who } from '../http/who.js';
 import { toBuildView } from '../mappers/build.mapper.js';
 
 const RESOURCE = 'teams/:team/pipelines/:pipeline/resources/:resource';
-/** `shallow` leaves the types of the resource unchecked, which are not checked beforehand anyway. */
+/** `shallow` looks for no newer images of the resource's types. */
 export const checkRequest = z.object({
   from: z.record(z.string(), z.string()).nullish(),
   shallow: z.boolean().optional(),
@@ -60,10 +60,10 @@ export class ResourcesController {
   @Post(`${RESOURCE}/check`)
   async check(
     @TheResource() id: ResourceId,
-    @Body(new Valid(checkRequest)) { from }: CheckRequest,
+    @Body(new Valid(checkRequest)) { from, shallow }: CheckRequest,
     @Who() { by }: ByWhom,
   ): Promise<Record<string, unknown>> {
-    const build = await this.checks.requestCheck(id, { by, ...(from ? { from } : {}) });
+    const build = await this.checks.requestCheck(id, { by, ...(from ? { from } : {}), ...(shallow ? { shallow } : {}) });
     return toBuildView(await this.builds.getBuild(build));
   }
 

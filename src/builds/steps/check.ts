@@ -32,6 +32,7 @@ async function check(node: PlanNode, plan: CheckPlan, walk: Walk): Promise<LeafE
           checkRunner.runCheck(resourceId, {
             ...running,
             from: plan.from,
+            ...(plan.shallow ? { shallow: true } : {}),
             hide: (secrets) => run.redactor.add(secrets),
           });
   return withDeadline(step, walk, async (deadline) => {
@@ -56,6 +57,7 @@ async function checkUnsaved(
   const source = parseInput(resource.type.schema.source, resource.source, `source of '${plan.name}'`);
   const request = { source, ...(plan.from === undefined ? {} : { version: plan.from }) };
   const versions = await resource.type.check(await stepContext(node, resource, walk, running), request);
+  await walk.run.parts.customTypes.noteImageVersions(resource.type, resource.source, versions);
   for (const version of versions) running.log(`found ${JSON.stringify(version)}\n`);
   return versions;
 }

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { VERSION } from '../../platform/index.js';
 import { copyTree, discard, hasCode, isThere, makeScratch, namesIn, removeTree, sweep } from '../files.js';
-import { findTool, installLibraries, installTools, makeSkeleton, USUAL_TOOLS } from './tools.js';
+import { findTool, installFolder, installLibraries, installTools, makeSkeleton, USUAL_TOOLS } from './tools.js';
 import { copyModules } from './trace-modules.js';
 
 const run = promisify(execFile);
@@ -22,6 +22,8 @@ const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 export interface ImageExtras {
   /** Programs by name; the machine must have them. */
   readonly tools?: readonly string[];
+  /** Programs that are good to have. */
+  readonly wishes?: readonly string[];
   /** Folders of the machine, which the image has at the same places. */
   readonly folders?: readonly string[];
 }
@@ -74,7 +76,7 @@ export class MachineImages {
 
 /** Writes an image of a type into the empty folder `dir`: `rootfs/` and `metadata.json`. */
 export async function writeTypeImage(dir: string, type: string, extras: ImageExtras = {}): Promise<void> {
-  const tools = await toolsOf([...USUAL_TOOLS, ...(extras.tools ?? [])]);
+  const tools = await toolsOf([...USUAL_TOOLS, ...(extras.tools ?? []), ...(extras.wishes ?? [])]);
   const missing = extras.tools?.filter((name) => !tools.has(name)) ?? [];
   if (missing.length > 0) throw new Error(`this machine has no ${missing.join(', ')}, which type "${type}" needs`);
   await writeImage(dir, type, tools, extras.folders);
@@ -91,7 +93,7 @@ async function writeImage(
   await mkdir(root);
   await makeSkeleton(root);
   await installTools(root, tools);
-  for (const folder of folders) await copyTree(folder, path.join(root, folder));
+  for (const folder of folders) await installFolder(root, folder);
   await mkdir(resource, { recursive: true });
   await copyFile(process.execPath, path.join(resource, 'node'));
   await installLibraries(root, [process.execPath]);

@@ -1,9 +1,21 @@
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, copyFile, lstat, mkdir, open, readFile, realpath, symlink, writeFile } from 'node:fs/promises';
+import {
+  access,
+  copyFile,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { hasCode } from '../files.js';
+import { copyTree, hasCode } from '../files.js';
 
 const run = promisify(execFile);
 
@@ -57,6 +69,17 @@ export async function installTools(root: string, tools: ReadonlyMap<string, stri
   for (const applet of stdout.split('\n')) {
     if (applet !== '') await linkUnlessThere('busybox', path.join(bin, applet));
   }
+}
+
+/** Copies a folder of the machine to its place, with the libraries that programs directly in it load. */
+export async function installFolder(root: string, folder: string): Promise<void> {
+  await copyTree(folder, path.join(root, folder));
+  const programs: string[] = [];
+  for (const name of await readdir(folder)) {
+    const file = path.join(folder, name);
+    if ((await stat(file)).isFile() && (await isBinary(file))) programs.push(file);
+  }
+  if (programs.length > 0) await installLibraries(root, programs);
 }
 
 /** Copies the shared libraries that the programs load, and the loader itself, to where they are looked for. */
