@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { folderOfUri, localPathRefusal, type LocalPaths } from './local-paths.js';
-import { parseSettings, Settings } from './settings.js';
+import { folderOfUri, localPathRefusal } from './local-paths.js';
+import { parseSettings, Settings, type LocalPaths } from './settings.js';
 
 let dir: string;
 beforeAll(() => {

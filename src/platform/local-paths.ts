@@ -3,9 +3,6 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Settings } from './settings.js';
 
-/** Which folders of this machine pipelines may name as git repositories: all, none, or these beside the usual ones. */
-export type LocalPaths = 'allow' | 'deny' | readonly string[];
-
 /**
  * Why pipelines may not use a folder of this machine as a git repository, with the way out; undefined when they may. The
  * server reads it with its own rights, so the operator decides: `--git-local-paths`. Open without being named are the example

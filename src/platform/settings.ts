@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { didYouMean, parseDurationMs } from '../model/index.js';
 import { UserError } from './errors.js';
-import type { LocalPaths } from './local-paths.js';
 
 /** A pipeline source asked for at the start: `--source name=uri[#branch[:glob]]`. */
 export interface SourceSetting {
@@ -18,6 +17,9 @@ export interface LocalUserSetting {
   /** Plain, or a hash of ours: `scrypt$…`. */
   readonly password: string;
 }
+
+/** Which folders of this machine pipelines may name as git repositories: all, none, or these beside the usual ones. */
+export type LocalPaths = 'allow' | 'deny' | readonly string[];
 
 /** Everything an operator can set; see `npm start -- --help`. Provided to every room by the platform module. */
 export class Settings {
