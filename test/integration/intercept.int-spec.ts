@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { WebSocket } from 'ws';
 import { BuildTracker } from '../../src/builds/index.js';
@@ -139,13 +140,13 @@ describe('a step of the host', () => {
     cat.send({ closed: true });
     expect(await cat.end()).toEqual({ exit_status: 0 });
     expect(cat.output.length).toBe(20_000);
-    const left = await Hijack.into(id, { path: 'sh', args: ['-c', 'echo $$; (sleep 600 & echo $!); wait; sleep 600'] });
-    await left.said('\n');
-    const pids = await eventually('two numbers', async () =>
-      left.output.match(/\d+\n/g)?.length === 2 ? left.output.trim().split('\n').map(Number) : undefined,
-    );
+    // Numbers of processes mean nothing outside of a sandbox, so a strange duration is how they are known.
+    const script = 'sleep 600.4711 & sleep 600.4711 & echo both; wait';
+    const left = await Hijack.into(id, { path: 'sh', args: ['-c', script] });
+    await left.said('both\n');
+    await eventually('two processes', async () => commandLines().filter(isStrange).length === 2);
     left.socket.terminate();
-    await eventually('the end of what it ran', async () => pids.every((pid) => !isAlive(pid)));
+    await eventually('the end of what it ran', async () => !commandLines().some(isStrange));
     await server.ask('PUT', `/api/v1/builds/${build}/abort`);
     expect(await ended(build)).toBe('aborted');
   });
@@ -155,9 +156,9 @@ describe('a step of the host', () => {
     const { id } = await containerOf(build);
     const size = (columns: number, rows: number): unknown => ({ window_size: { columns, rows } });
     const shell = await Hijack.into(id, { path: 'sh', args: [], env: ['TERM=dumb', 'PS1=>'], tty: size(101, 33) });
-    shell.type('stty size; tty\n');
+    shell.type('stty size; [ -t 1 ] && echo "a ter"minal\n');
     await shell.said('33 101\r\n');
-    await shell.said('/dev/pts/');
+    await shell.said('a terminal\r\n');
     shell.send({ tty: size(77, 22) });
     shell.type('sleep 0.2; echo "now $(stty size)"\n');
     await shell.said('now 22 77\r\n');
@@ -263,13 +264,10 @@ describe('the way into a container', () => {
   });
 });
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+const isStrange = (line: string): boolean => line.startsWith('sleep 600.4711');
+
+function commandLines(): string[] {
+  return execFileSync('ps', ['-axo', 'args=']).toString().split('\n');
 }
 
 /** As the engine does from time to time. */

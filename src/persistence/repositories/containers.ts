@@ -34,7 +34,7 @@ export interface ContainerFilter {
   readonly resourceName?: string;
 }
 
-/** Those of the handles whose build is of one of the teams, in the order of builds and handles. */
+/** Those of the handles whose build is of one of the teams, in the order of builds and names of steps. */
 export async function findContainers(
   db: Queryable,
   teamIds: readonly TeamId[],
@@ -54,7 +54,7 @@ export async function findContainers(
        and ($8::text is null or j.name = $8) and ($9::text is null or b.name = $9)
        and ($10::bigint is null or b.id = $10) and ($11::bigint is null or p.id = $11)
        and ($12::bigint is null or j.id = $12) and ($13::text is null or r.name = $13)
-     order by b.id, s.started_at, s.handle`,
+     order by b.id, s.name, s.kind, s.attempt, s.handle`,
     [
       teamIds,
       handles,
