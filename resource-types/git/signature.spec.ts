@@ -148,4 +148,20 @@ describe('git_crypt_key', () => {
     await expect(get(ref, { git_crypt_key: wrong }, secret)).rejects.toThrow('git_crypt_key: git-crypt failed');
     await expect(get(ref, { git_crypt_key: 'AAAA' }, secret)).rejects.toThrow(/git_crypt_key: git-crypt failed: .*key/);
   });
+
+  (has('gpg') ? withGitCrypt : it.skip)('may be a GPG key that the repository knows', async () => {
+    gpg('--passphrase', '', '--quick-generate-key', 'eve <eve@example.test>', 'future-default', 'default', 'never');
+    const secret = sandbox.remote('secret-by-gpg.git');
+    const work = sandbox.clone(secret, 'crypt-gpg');
+    const crypt = (...args: string[]) => execFileSync('git-crypt', args, { cwd: work, env: gpgEnv(), stdio: 'pipe' });
+    crypt('init');
+    crypt('add-gpg-user', '--trusted', '--no-commit', 'eve@example.test');
+    writeFileSync(join(work, '.gitattributes'), 'secret filter=git-crypt diff=git-crypt\n');
+    const ref = sandbox.commit(work, { secret: 'the password\n' }, 'secret');
+    sandbox.git(work, 'push', '--quiet', 'origin', 'main');
+    const key = gpg('--armor', '--export-secret-keys', 'eve@example.test');
+    const { dir } = await get(ref, { git_crypt_gpg_key: key }, secret);
+    expect(readFileSync(join(dir, 'secret'), 'utf8')).toBe('the password\n');
+    expect(processesWith('weir-git-').filter((command) => command.includes('gpg-agent'))).toEqual([]);
+  });
 });
