@@ -8,7 +8,7 @@ import { workFolder } from '../work-folder.js';
 import type { SandboxRecord } from './enter.js';
 import { PLACE_FILE, type StepPlace } from './exec.js';
 import { ABSOLUTE, giveFolders, layGround, type StepPlaces } from './ground.js';
-import { readImage, resolveInRoot } from './image-root.js';
+import { readImage, resolveInRoot, type Image } from './image-root.js';
 import { PLAIN_PATH, type Isolation, type Sandboxing } from './isolation.js';
 import { makeGroups, removeGroups } from './limits.js';
 import {
@@ -219,10 +219,7 @@ async function prepareSandbox(
   isolation: Sandboxing,
 ): Promise<void> {
   const { now, later } = places;
-  const image =
-    spec.image !== undefined && 'artifact' in spec.image
-      ? await readImage(stores.artifacts, spec.image.artifact)
-      : undefined;
+  const image = await imageOf(spec, stores);
   const laid = isolation.hasOverlay ? aloneInputs(mounts).filter(({ path: at }) => PLAIN_PATH.test(at)) : [];
   const copied = mounts.filter((mount) => !laid.some(({ path: at }) => at === mount.path));
   await placeMounts(path.join(now, 'work'), copied, stores);
@@ -246,6 +243,16 @@ async function prepareSandbox(
     { ...record, sandbox: { kind, uid: user.uid, gid: user.gid, isRoot, hasNetwork, isPrivileged, dir } },
     { env, dir: hostDir },
     { ...files, sandbox: script, launch: sandboxedLaunch(launch, ground.isCommandThere) },
+  );
+}
+
+/** @throws UserError `image-ref` for an image by name: who wants one fetches it before, by its resource type. */
+async function imageOf({ image, handle }: StepSpec, { artifacts }: MountStores): Promise<Image | undefined> {
+  if (image === undefined) return undefined;
+  if ('artifact' in image) return readImage(artifacts, image.artifact);
+  throw new UserError(
+    'image-ref',
+    `step ${handle} wants the image "${image.ref}" by its name, which the host cannot pull: get it as an artifact, by a resource of type registry-image`,
   );
 }
 
