@@ -24,9 +24,6 @@ export interface Ask {
   readonly authorization?: string | undefined;
   readonly cookies?: string | undefined;
   readonly csrfToken?: string | undefined;
-  /** Does it open a websocket, for which a browser needs no CSRF token? */
-  readonly isUpgrade: boolean;
-  readonly origin?: string | undefined;
   /** The instance vars of the query, read only if the route names a pipeline. @throws UserError when malformed. */
   readonly instanceVars: () => JsonObject | undefined;
 }
@@ -35,6 +32,8 @@ export interface Ask {
 export interface Admission {
   readonly access: Access;
   readonly row: MatrixRow;
+  /** Asks the gate again, for answers that last: tokens expire and roles change. @throws as {@link Gatekeeper.admit} */
+  readonly again: () => Promise<Admission>;
 }
 
 /** The values of a row's parameters. */
@@ -48,22 +47,21 @@ export class Gatekeeper {
     @Inject(AuthService) private readonly auth: AuthService,
   ) {}
 
-  /**
-   * @param ownOrigin where pages of this server come from, such as `https://ci.example`.
-   * @throws NotAuthorized, Forbidden; NotFoundError where existence is said first.
-   */
-  async admit(ask: Ask, ownOrigin: string): Promise<Admission> {
+  /** @throws NotAuthorized, Forbidden; NotFoundError where existence is said first. */
+  async admit(ask: Ask): Promise<Admission> {
     const row = matrixRow(ask.method, ask.route);
     if (!row) throw new Forbidden(`forbidden: ${ask.method} ${ask.route} is not in the role matrix`);
     const { rule } = row;
-    if (rule.gate === 'free') return { access: this.auth.nobody(), row };
-    const access = await this.authenticate(ask, ownOrigin);
+    const again = (): Promise<Admission> => this.admit(ask);
+    if (rule.gate === 'free') return { access: this.auth.nobody(), row, again };
+    const access = await this.authenticate(ask);
     const names = namesIn(ask.route);
     const values = Object.fromEntries(
       row.parameters.map((name, place) => [name, ask.params[names[place] ?? ''] ?? '']),
     );
     await this.pass(rule, access, values, ask);
-    return { access: rule.gate === 'open' && !access.isForAction(rule) ? access.withoutRoles() : access, row };
+    const isBare = rule.gate === 'open' && !access.isForAction(rule);
+    return { access: isBare ? access.withoutRoles() : access, row, again };
   }
 
   /** Ids of the pipelines that they may see among all; undefined: every one. */
@@ -74,13 +72,13 @@ export class Gatekeeper {
     return new Set(rows.filter((row) => row.public || !globs || access.coversPipeline(row.name)).map(({ id }) => id));
   }
 
-  private async authenticate(ask: Ask, ownOrigin: string): Promise<Access> {
+  private async authenticate(ask: Ask): Promise<Access> {
     const byHeader = bearerToken(ask.authorization);
     const token = byHeader ?? sessionToken(ask.cookies);
     if (token === undefined) return this.auth.nobody();
     const access = await this.auth.access(token);
     if (!access) throw new NotAuthorized();
-    if (byHeader === undefined) demandOwnPage(ask, token, access, ownOrigin);
+    if (byHeader === undefined) demandOwnPage(ask, token, access);
     return access;
   }
 
@@ -143,12 +141,12 @@ function isOpenBuild({ gate }: Rule, build: BuildAccessRow): boolean {
   return gate === 'build' || build.isJobPublic;
 }
 
-/** A browser sends its cookie whoever made it ask: only our own pages may change something by it. */
-function demandOwnPage(ask: Ask, token: string, access: Access, ownOrigin: string): void {
+/**
+ * A browser sends its cookie whoever made it ask: only our own pages may change something by it. (Who opens a web socket is
+ * looked at where it is accepted.)
+ */
+function demandOwnPage({ method, csrfToken, cookies }: Ask, token: string, access: Access): void {
   if (access.token?.kind !== 'login') throw new NotAuthorized();
-  if (ask.isUpgrade) {
-    if (ask.origin !== ownOrigin) throw new NotAuthorized();
-  } else if (!['GET', 'HEAD', 'OPTIONS'].includes(ask.method)) {
-    if (!provesOrigin(token, ask.csrfToken, ask.cookies)) throw new NotAuthorized();
-  }
+  if (['GET', 'HEAD', 'OPTIONS'].includes(method)) return;
+  if (!provesOrigin(token, csrfToken, cookies)) throw new NotAuthorized();
 }

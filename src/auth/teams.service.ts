@@ -70,11 +70,14 @@ export class TeamsService {
     });
   }
 
-  /** @throws NotFoundError, InvalidTeam; ConflictError when another team has the name. */
+  /** @throws NotFoundError, InvalidTeam; ConflictError when another team has the name, and for the team of administrators. */
   async rename(name: string, newName: string, doer: Doer): Promise<void> {
     checkName(newName);
     await this.db.tx(async (tx) => {
       const team = await this.lock(tx, name, doer);
+      // Settings and paths without a team mean it by its name.
+      if (team.admin)
+        throw new ConflictError('main-team', `team "${name}" cannot be renamed: it administers the server`);
       if (!(await renameTeam(tx, team.id, newName)))
         throw new ConflictError('name-taken', `a team "${newName}" exists already`);
       await this.record(tx, doer, 'RenameTeam', newName, { name }, { name: newName });

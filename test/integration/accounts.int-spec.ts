@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { EventStreams } from '../../src/api/http/event-streams.js';
 import {
   AccountsService,
   AuthService,
@@ -108,9 +109,10 @@ describe('a team', () => {
     expect((await server.fetch('GET', '/api/v1/teams/dev')).status).toBe(404);
   });
 
-  it('is made by administrators only, and the last of these cannot be destroyed', async () => {
+  it('is made by administrators only, and theirs can be neither renamed nor destroyed', async () => {
     const token = await tokenOf('guest');
     expect((await setTeam('mine', { owner: { users: ['local:guest'] } }, token)).status).toBe(403);
+    expect((await server.fetch('PUT', '/api/v1/teams/main/rename', { name: 'first' })).status).toBe(409);
     expect((await server.fetch('DELETE', '/api/v1/teams/main')).status).toBe(403);
   });
 
@@ -424,7 +426,8 @@ describe('a lasting token', () => {
     const { token: trigger } = await created({ name: 'trigger', actions: ['CreateJobBuild'] });
     expect(await status(trigger, 'POST', '/api/v1/teams/main/pipelines/app-1/jobs/j/builds')).toBe(200);
     expect(await status(trigger, 'PUT', config, SMALL)).toBe(403);
-    expect(await (await server.fetch('GET', '/api/v1/pipelines', undefined, as(trigger))).json()).toEqual([]);
+    const seen = await (await server.fetch('GET', '/api/v1/pipelines', undefined, as(trigger))).text();
+    expect(seen).toBe(await (await fetch(`${server.url}/api/v1/pipelines`)).text());
   });
 
   it('cannot be used as a session, nor to make or end tokens', async () => {
@@ -472,6 +475,33 @@ describe('a lasting token', () => {
       400,
       expect.stringMatching(message),
     ]);
+  });
+});
+
+describe('an event stream', () => {
+  it('ends when its token does, or the role is taken', async () => {
+    server.app.get(EventStreams).keepaliveMs = 30;
+    await setTeam('tv', { owner: { users: ['local:x'] }, viewer: { users: ['local:viewer'] } });
+    const [build] = await server.database.db.query<{ id: number }>(
+      `insert into builds (team_id, name, status, plan, started_at, lease_instance, lease_epoch, lease_until)
+       select id, 'x', 'started', '{}', now(), 'another server', 1, now() + interval '1 day' from teams where name = 'tv'
+       returning id`,
+    );
+    const watch = async (token: string): Promise<string> => {
+      const answer = await fetch(`${server.url}/api/v1/builds/${build!.id}/events`, { headers: as(token) });
+      expect(answer.status).toBe(200);
+      return answer.text().then(
+        () => 'ended',
+        () => 'cut',
+      );
+    };
+    const [first, second] = [await tokenOf('viewer'), await tokenOf('viewer')];
+    const watching = [watch(first), watch(second)];
+    await auth.logout(first);
+    expect(await watching[0]).toBe('cut');
+    await setTeam('tv', { owner: { users: ['local:x'] } });
+    expect(await watching[1]).toBe('cut');
+    await server.fetch('DELETE', '/api/v1/teams/tv');
   });
 });
 

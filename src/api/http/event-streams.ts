@@ -3,14 +3,14 @@ import type { Writable } from 'node:stream';
 import { constants, createGzip } from 'node:zlib';
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import type { Admission } from '../../auth/index.js';
 import { EventFeed } from '../../events/index.js';
 import { EVENT_VERSIONS, type Build } from '../../model/index.js';
 import type { StoredEvent } from '../../persistence/index.js';
-import { LOGGER, messageOf, type Logger } from '../../platform/index.js';
+import type { Admitted } from './gate.guard.js';
+import { LOGGER, messageOf, UserError, type Logger } from '../../platform/index.js';
 import { InvalidRequest } from './validate.js';
 
-/** Proxies close a silent connection after a minute or so. */
-const KEEPALIVE_MS = 15_000;
 const HEADERS = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache, no-store, must-revalidate',
@@ -28,6 +28,8 @@ const HEADERS = {
 export class EventStreams implements OnModuleDestroy {
   private readonly open = new Set<AbortController>();
   private isClosing = false;
+  /** How often a silent connection is shown to be alive, which proxies close after a minute or so, and the gate is asked again. */
+  keepaliveMs = 15_000;
 
   constructor(
     @Inject(EventFeed) private readonly feed: EventFeed,
@@ -58,7 +60,7 @@ export class EventStreams implements OnModuleDestroy {
     try {
       const out = openBody(reply, /\bgzip\b/.test(request.headers['accept-encoding'] ?? ''));
       if (request.method === 'HEAD') raw.end();
-      else await this.stream(out, build, from, stopping.signal);
+      else await this.stream(out, build, from, stopping, (request as Admitted).admission);
     } catch (error) {
       if (!stopping.signal.aborted) this.log.warn({ buildId: build.id, error: messageOf(error) }, 'event stream cut');
     } finally {
@@ -67,8 +69,18 @@ export class EventStreams implements OnModuleDestroy {
     }
   }
 
-  private async stream(out: Body, build: Build, from: number, signal: AbortSignal): Promise<void> {
-    const keepalive = setInterval(() => out.tell(': ping\n\n'), KEEPALIVE_MS);
+  private async stream(
+    out: Body,
+    build: Build,
+    from: number,
+    stopping: AbortController,
+    admission: Admission | undefined,
+  ): Promise<void> {
+    const { signal } = stopping;
+    const keepalive = setInterval(() => {
+      out.tell(': ping\n\n');
+      void this.lookAgain(admission, stopping);
+    }, this.keepaliveMs);
     try {
       let next = from;
       // A removed log has no events any more.
@@ -83,6 +95,16 @@ export class EventStreams implements OnModuleDestroy {
       if (!signal.aborted) await once(signal, 'abort');
     } finally {
       clearInterval(keepalive);
+    }
+  }
+
+  /** Cuts the stream of a client whom the gate lets in no more: its token is over, or its role is gone. */
+  private async lookAgain(admission: Admission | undefined, stopping: AbortController): Promise<void> {
+    try {
+      await admission?.again();
+    } catch (error) {
+      if (error instanceof UserError) stopping.abort();
+      else this.log.warn({ error: messageOf(error) }, 'could not look whether an event stream may go on');
     }
   }
 }

@@ -10,36 +10,28 @@ export type Admitted = FastifyRequest & { admission?: Admission };
 /** The one gate before every route: see the role matrix in auth. */
 @Injectable()
 export class GateGuard implements CanActivate {
-  private readonly ownOrigin: string;
   private readonly isSecure: boolean;
 
   constructor(
     @Inject(Gatekeeper) private readonly gatekeeper: Gatekeeper,
     @Inject(Settings) { externalUrl }: Settings,
   ) {
-    const { origin, protocol } = new URL(externalUrl);
-    this.ownOrigin = origin;
-    this.isSecure = protocol === 'https:';
+    this.isSecure = externalUrl.startsWith('https:');
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<Admitted>();
     const { headers } = request;
     try {
-      request.admission = await this.gatekeeper.admit(
-        {
-          method: request.method,
-          route: request.routeOptions.url ?? '',
-          params: request.params as Record<string, string | undefined>,
-          authorization: headers.authorization,
-          cookies: headers.cookie,
-          csrfToken: [headers['x-csrf-token']].flat()[0],
-          isUpgrade: headers.upgrade !== undefined,
-          origin: headers.origin,
-          instanceVars: () => instanceVarsOf(request.query as Record<string, string | string[]>),
-        },
-        this.ownOrigin,
-      );
+      request.admission = await this.gatekeeper.admit({
+        method: request.method,
+        route: request.routeOptions.url ?? '',
+        params: request.params as Record<string, string | undefined>,
+        authorization: headers.authorization,
+        cookies: headers.cookie,
+        csrfToken: [headers['x-csrf-token']].flat()[0],
+        instanceVars: () => instanceVarsOf(request.query as Record<string, string | string[]>),
+      });
       return true;
     } catch (error) {
       if (error instanceof NotAuthorized && sessionToken(headers.cookie) !== undefined) {
