@@ -38,6 +38,7 @@ export async function runInProcess<Value>(
   const signal = AbortSignal.any([deadline.signal, run.letGoSignal, broken.signal]);
   const graceMs = (): number => (run.letGoSignal.aborted ? LEAVING_MS : run.parts.settings.stepGraceMs);
   try {
+    if (signal.aborted) throw new Error('the step was interrupted before its work began');
     const value = await orGivenUp(work({ signal, log: (text) => log.write(text) }), signal, graceMs);
     const lastEvents = await log.close();
     return { kind: 'done', value, lastEvents }; // also when it was interrupted too late: a version that was made is made

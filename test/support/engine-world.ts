@@ -265,6 +265,7 @@ export class EngineWorld {
     for (const name of b.env ?? []) context.log(`${name}=${env[name] ?? '(unset)'}\n`);
     if (b.fail && call <= (b.times ?? call)) throw new ResourceFailure(b.fail, 3);
     if (b.error && call <= (b.times ?? call)) throw new Error(b.error);
+    signal.throwIfAborted();
     if (b.hang) await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('stopped'))));
   }
 }
