@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { hashPassword, matchesPassword, randomPassword } from './password.js';
+import { NOBODYS_HASH } from './password-queue.js';
+import { hashPassword, isPasswordHash, matchesPassword, randomPassword } from './password.js';
 import { bearerToken, newToken, tokenDigest } from './token.js';
 
 describe('a token', () => {
@@ -44,6 +45,17 @@ describe('a password', () => {
 
   it('has another hash each time, so that equal passwords do not show', async () => {
     expect(await hashPassword('x')).not.toBe(await hashPassword('x'));
+  });
+
+  it('of an unknown user costs as much as that of a known one', async () => {
+    const cost = (hash: string): string[] => hash.split('$').slice(0, 4);
+    expect(cost(NOBODYS_HASH)).toEqual(cost(await hashPassword('x')));
+    expect(await matchesPassword('', NOBODYS_HASH)).toBe(false);
+  });
+
+  it('is told from its hash', async () => {
+    expect(isPasswordHash(await hashPassword('x'))).toBe(true);
+    for (const text of ['x', 'scrypt$x', 'scrypt$1$2$3$$', '']) expect(isPasswordHash(text)).toBe(false);
   });
 
   it('made by us holds 100 bits and no letters that look alike', () => {
