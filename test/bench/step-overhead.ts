@@ -1,7 +1,7 @@
 /**
  * What a step costs over the bare process, or over `docker run`, alternating so that both see the same machine:
  * `SWC_NODE_PROJECT=src/tsconfig.json node --import @swc-node/register/esm-register test/bench/step-overhead.ts \
- *   [--rounds 200] [--runtime docker]`. On Docker a daemon of its own is started.
+ *   [--rounds 200] [--runtime docker|bubblewrap|namespaces]`. On Docker a daemon of its own is started.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { removeTree } from '../../src/runtime/files.js';
-import { DirectoryArtifactStore, DockerRuntime, HostRuntime, type StepSpec } from '../../src/runtime/index.js';
+import { DirectoryArtifactStore, DockerRuntime, HostRuntime, PLAIN, probeIsolation, type StepSpec } from '../../src/runtime/index.js';
 import { BUSYBOX, TestDocker } from '../support/docker-daemon.js';
 
 const { values } = parseArgs({
@@ -21,7 +21,11 @@ const rounds = Number(values.rounds ?? (onDocker ? 20 : 200));
 const dataDir = await mkdtemp(path.join(os.tmpdir(), 'weir-bench-'));
 const artifacts = new DirectoryArtifactStore(dataDir);
 const docker = onDocker ? await TestDocker.start() : undefined;
-const runtime = docker ? new DockerRuntime(docker.client, artifacts, 'bench') : new HostRuntime(dataDir, artifacts);
+const kind = (['bubblewrap', 'namespaces'] as const).find((name) => name === values.runtime);
+const isolation = kind === undefined ? PLAIN : await probeIsolation(dataDir, 'required', [], [kind]);
+const runtime = docker
+  ? new DockerRuntime(docker.client, artifacts, 'bench')
+  : new HostRuntime(dataDir, artifacts, isolation);
 if (onDocker && !docker) process.exit(1);
 const never = new AbortController().signal;
 const times: Record<string, number[]> = {};

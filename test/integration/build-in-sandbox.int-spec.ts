@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { registryImage } from '../../resource-types/registry-image/index.js';
 import type { BuildTracker } from '../../src/builds/index.js';
-import type { ResourceType } from '../../src/resources/index.js';
+
 import { HostRuntime, probeIsolation } from '../../src/runtime/index.js';
 import { removeTree } from '../../src/runtime/files.js';
 import { outputLines, stepNames } from '../support/build-scenarios.js';
@@ -52,7 +52,7 @@ suite('a build on a machine without Docker', () => {
     await registry.push('tools/busybox', 'latest', await makeImage(layers, { config }));
     const isolation = await probeIsolation(world.folder, 'required');
     const runtime = new HostRuntime(world.folder, world.artifacts, isolation);
-    engine = world.engine(1, { runtime, resourceTypes: { 'registry-image': registryImage as ResourceType } });
+    engine = world.engine(1, { runtime, resourceTypes: { 'registry-image': registryImage } });
     engine.start();
   });
   afterAll(async () => {
