@@ -1,5 +1,6 @@
 import Docker from 'dockerode';
 import { randomUUID } from 'node:crypto';
+import path from 'node:path';
 import { PassThrough, type Duplex } from 'node:stream';
 import { NotFoundError } from '../../platform/index.js';
 import { ExecutableNotFound, type ExecSession, type ExecSpec, type WindowSize } from '../port.js';
@@ -103,6 +104,7 @@ async function outcomeOf(container: Docker.Container, argv: readonly string[], u
 
 async function execInCopy(docker: Docker, info: Docker.ContainerInspectInfo, spec: ExecSpec): Promise<ExecSession> {
   const name = info.Name.replace(/^\//, '');
+  await demandFile(docker.getContainer(info.Id), info.Config, spec);
   const label = `${STANDS_FOR}=${name}`;
   const image = (await docker.getContainer(info.Id).commit({ pause: false, changes: `LABEL ${label}` })) as {
     Id: string;
@@ -142,6 +144,29 @@ async function execInCopy(docker: Docker, info: Docker.ContainerInspectInfo, spe
     if (missing && hasStatus(error, 400, 404, 500)) throw new ExecutableNotFound(spec.argv[0] ?? '');
     throw error;
   }
+}
+
+/** The init of a container would only write its complaint among what the command says. @throws ExecutableNotFound */
+async function demandFile(
+  container: Docker.Container,
+  { Env }: Docker.ContainerInspectInfo['Config'],
+  { argv: [command = ''], dir }: ExecSpec,
+): Promise<void> {
+  const search = Env.find((pair) => pair.startsWith('PATH='))?.slice('PATH='.length) ?? '/usr/bin:/bin';
+  const isPath = command.includes('/');
+  // A path that is relative to who knows which folder is left to the container.
+  if (isPath && !command.startsWith('/') && dir === undefined) return;
+  const places = isPath
+    ? [path.posix.resolve(dir ?? '/', command)]
+    : search.split(':').map((each) => `${each}/${command}`);
+  for (const place of places) {
+    const found = await container.infoArchive({ path: place }).catch((error: unknown) => {
+      if (hasStatus(error, 404)) return undefined;
+      throw error;
+    });
+    if (found !== undefined) return;
+  }
+  throw new ExecutableNotFound(command);
 }
 
 function copyOptions(
