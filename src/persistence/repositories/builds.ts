@@ -68,50 +68,93 @@ export async function listBuilds(
 ): Promise<Page<Build>> {
   const { from, to, byTime = false } = page;
   const limit = Math.min(Math.max(page.limit ?? 100, 1), MAX_LIMIT);
-  const [scope, scopeValue] = scopeOf(filter);
-  const place = byTime ? `extract(epoch from coalesce(b.started_at, b.created_at))` : `coalesce(b.rerun_of, b.id)`;
+  const [scopes, scopeValue] = scopesOf(filter);
+  const place = byTime ? TIME : PLACE;
   const bound = (n: number): string =>
     byTime
-      ? `$${n}::double precision`
+      ? `to_timestamp($${n}::float8)`
       : `coalesce((select coalesce(x.rerun_of, x.id) from builds x where x.id = $${n}), $${n}::bigint)`;
   const parameters: unknown[] = [scopeValue, limit];
-  const where = [scope];
+  const where: string[] = [];
   if (from !== undefined) where.push(`${place} >= ${bound(parameters.push(from))}`);
   if (to !== undefined) where.push(`${place} <= ${bound(parameters.push(to))}`);
   const up = from !== undefined;
-  const order = byTime ? ['b.id'] : [place, 'b.id'];
-  const rows = await db.query<BuildRow>(
-    `${SELECT_BUILD} where ${where.join(' and ')} order by ${order.map((o) => `${o} ${up ? 'asc' : 'desc'}`).join(', ')} limit $2`,
-    parameters,
-  );
-  const builds = rows.map(toBuild);
-  if (up && to === undefined) builds.reverse();
-  return { items: builds, ...(await neighbours(db, scope, scopeValue, builds)) };
+  const direction = up ? 'asc' : 'desc';
+  const ids = firstOfScopes(scopes, where, place, direction, '$2');
+  const builds = (
+    await db.query<BuildRow>(
+      `${SELECT_BUILD} where b.id in (select id from (${ids}) firsts order by place ${direction}, id ${direction} limit $2)`,
+      parameters,
+    )
+  ).map(toBuild);
+  const isOldestFirst = up && to !== undefined;
+  const placeOf = ({ id, rerunOf }: Build): number => (byTime ? id : (rerunOf?.id ?? id));
+  builds.sort((a, b) => (isOldestFirst ? 1 : -1) * (placeOf(a) - placeOf(b) || a.id - b.id));
+  return { items: builds, ...(await neighbours(db, scopes, scopeValue, builds)) };
+}
+
+/** As the indexes of builds have them. */
+const PLACE = 'coalesce(b.rerun_of, b.id)';
+const TIME = 'coalesce(b.started_at, b.created_at)';
+
+/**
+ * Where builds are looked for: those whose `column` is one of the ids that `ids` gives. Each id has an index that gives its
+ * builds in order, so a page costs as much among a million builds as among a hundred.
+ */
+interface Scope {
+  readonly ids: string;
+  readonly column: string;
+}
+
+/** The first builds of every id of every scope. */
+function firstOfScopes(
+  scopes: readonly Scope[],
+  where: readonly string[],
+  place: string,
+  direction: 'asc' | 'desc',
+  limit: string,
+): string {
+  const lists = scopes.map(({ ids, column }) => {
+    const conditions = [
+      `b.${column} = scope.id`,
+      ...(column === 'resource_id' ? [] : [`b.resource_id is null`]),
+      ...where,
+    ];
+    return `select found.* from (${ids}) scope cross join lateral (
+      select b.id, ${place} as place from builds b where ${conditions.join(' and ')}
+      order by ${place} ${direction}, b.id ${direction} limit ${limit}) found`;
+  });
+  return lists.join(' union all ');
 }
 
 async function neighbours(
   db: Queryable,
-  scope: string,
+  scopes: readonly Scope[],
   scopeValue: unknown,
   builds: readonly Build[],
 ): Promise<{ older?: BuildId; newer?: BuildId }> {
   const places = builds.map((build) => build.rerunOf?.id ?? build.id);
   if (places.length === 0) return {};
+  const original = 'b.rerun_of is null';
   const [row] = await db.query<{ older: BuildId | null; newer: BuildId | null }>(
-    `select max(b.id) filter (where coalesce(b.rerun_of, b.id) < $2) as older,
-       min(b.id) filter (where coalesce(b.rerun_of, b.id) > $3) as newer
-     from builds b where ${scope} and b.rerun_of is null`,
+    `select (select max(id) from (${firstOfScopes(scopes, [original, `${PLACE} < $2`], PLACE, 'desc', '1')}) o) as older,
+       (select min(id) from (${firstOfScopes(scopes, [original, `${PLACE} > $3`], PLACE, 'asc', '1')}) n) as newer`,
     [scopeValue, Math.min(...places), Math.max(...places)],
   );
   return { older: row?.older ?? undefined, newer: row?.newer ?? undefined };
 }
 
-function scopeOf(filter: BuildFilter): [string, unknown] {
-  if ('jobId' in filter) return [`b.job_id = $1`, filter.jobId];
-  if ('pipelineId' in filter) return [`b.pipeline_id = $1 and b.resource_id is null`, filter.pipelineId];
-  if ('resourceId' in filter) return [`b.resource_id = $1`, filter.resourceId];
-  const orPublic = filter.orPublic ? `or b.pipeline_id in (select id from pipelines where public)` : '';
-  return [`(b.team_id = any($1) ${orPublic}) and b.resource_id is null`, filter.teamIds];
+function scopesOf(filter: BuildFilter): [readonly Scope[], unknown] {
+  const one = 'select $1::bigint as id';
+  if ('jobId' in filter) return [[{ ids: one, column: 'job_id' }], filter.jobId];
+  if ('pipelineId' in filter) return [[{ ids: one, column: 'pipeline_id' }], filter.pipelineId];
+  if ('resourceId' in filter) return [[{ ids: one, column: 'resource_id' }], filter.resourceId];
+  const ofTeams = { ids: 'select unnest($1::bigint[]) as id', column: 'team_id' };
+  const ofPublic = {
+    ids: 'select id from pipelines where public and team_id <> all($1::bigint[])',
+    column: 'pipeline_id',
+  };
+  return [filter.orPublic ? [ofTeams, ofPublic] : [ofTeams], filter.teamIds];
 }
 
 /** What the build was given and what it made so far. */

@@ -40,35 +40,52 @@ export function pauseColumn(table: string): string {
   return `case when ${table}.paused then jsonb_build_object('by', ${table}.paused_by, 'at', ${table}.paused_at, 'reason', ${table}.pause_reason) end`;
 }
 
-const JOBS = `
+/** Jobs that fulfil the condition. What belongs to them is read for all at once, and a config's groups once per pipeline. */
+const jobsWhere = (condition: string): string => `
+  with picked as materialized (
+    select j.id, j.pipeline_id from jobs j join pipelines p on p.id = j.pipeline_id where j.active and ${condition}
+  ), grouped as materialized (
+    select p.id, v.config->'groups' as groups from pipelines p
+    join pipeline_revisions v on v.pipeline_id = p.id and v.version = p.config_version
+    where p.id in (select pipeline_id from picked)
+  ), passed as (
+    select i.job_id, i.name, jsonb_agg(u.name order by u.id) as names from job_inputs i join jobs u on u.id = any(i.passed_job_ids)
+    where i.job_id in (select id from picked) and i.passed_job_ids <> '{}' group by i.job_id, i.name
+  ), inputs as (
+    select i.job_id, jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', i.name, 'resource', r.name, 'trigger', i.trigger,
+      'version', i.version, 'passed', coalesce(passed.names, '[]'))) order by i.ordinal) as list
+    from job_inputs i join resources r on r.id = i.resource_id
+    left join passed on passed.job_id = i.job_id and passed.name = i.name
+    where i.job_id in (select id from picked) group by i.job_id
+  ), outputs as (
+    select o.job_id, jsonb_agg(jsonb_build_object('name', o.name, 'resource', r.name) order by o.ordinal) as list
+    from job_outputs o join resources r on r.id = o.resource_id
+    where o.job_id in (select id from picked) group by o.job_id
+  )
   select j.id, j.name, t.name as "teamName", p.id as "pipelineId", p.name as "pipelineName", p.instance_vars as "instanceVars",
     j.config, ${pauseColumn('j')} as paused, ${pauseColumn('p')} as "pipelinePaused", j.has_new_inputs as "hasNewInputs",
-    (select config->'groups' from pipeline_revisions v where v.pipeline_id = p.id and v.version = p.config_version) as "pipelineGroups",
-    coalesce((select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', i.name, 'resource', r.name, 'trigger', i.trigger,
-        'version', i.version,
-        'passed', (select coalesce(jsonb_agg(u.name order by u.id), '[]') from jobs u where u.id = any(i.passed_job_ids)))) order by i.ordinal)
-      from job_inputs i join resources r on r.id = i.resource_id where i.job_id = j.id), '[]') as inputs,
-    coalesce((select jsonb_agg(jsonb_build_object('name', o.name, 'resource', r.name) order by o.ordinal)
-      from job_outputs o join resources r on r.id = o.resource_id where o.job_id = j.id), '[]') as outputs,
+    grouped.groups as "pipelineGroups", coalesce(inputs.list, '[]') as inputs, coalesce(outputs.list, '[]') as outputs,
     j.next_build_id as "nextBuildId", j.latest_completed_build_id as "finishedBuildId",
     j.transition_build_id as "transitionBuildId", j.blockers
-  from jobs j join pipelines p on p.id = j.pipeline_id join teams t on t.id = p.team_id
-  where j.active`;
+  from picked join jobs j on j.id = picked.id join pipelines p on p.id = j.pipeline_id join teams t on t.id = p.team_id
+  left join grouped on grouped.id = p.id
+  left join inputs on inputs.job_id = j.id
+  left join outputs on outputs.job_id = j.id`;
 
 /** The active job with that id. */
 export async function jobById(db: Queryable, id: JobId): Promise<Job | undefined> {
-  const [job] = await toJobs(db, await db.query<JobRow>(`${JOBS} and j.id = $1`, [id]));
+  const [job] = await toJobs(db, await db.query<JobRow>(jobsWhere(`j.id = $1`), [id]));
   return job;
 }
 
 /** Active jobs of the pipeline, in order of creation. */
 export async function jobsOfPipeline(db: Queryable, id: PipelineId): Promise<Job[]> {
-  return toJobs(db, await db.query<JobRow>(`${JOBS} and j.pipeline_id = $1 order by j.id`, [id]));
+  return toJobs(db, await db.query<JobRow>(`${jobsWhere(`j.pipeline_id = $1`)} order by j.id`, [id]));
 }
 
 /** Active jobs of every pipeline that is not archived. */
 export async function allJobs(db: Queryable): Promise<Job[]> {
-  return toJobs(db, await db.query<JobRow>(`${JOBS} and not p.archived order by t.name, p.name, p.id, j.id`));
+  return toJobs(db, await db.query<JobRow>(`${jobsWhere(`not p.archived`)} order by t.name, p.name, p.id, j.id`));
 }
 
 /** Names of the pipeline's active jobs. */
