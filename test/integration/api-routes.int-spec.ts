@@ -165,6 +165,7 @@ describe('a pipeline', () => {
       archived: false,
       groups: [{ name: 'all', jobs: ['build', 'ship-*'] }],
       team_name: 'main',
+      user_data: { any: ['thing'] },
       last_updated: expect.any(Number),
     });
   });
