@@ -91,6 +91,27 @@ describe('settings', () => {
     },
   );
 
+  it('reads runtimes in their order, their tags and their slots', () => {
+    const argv = ['--runtime', 'host,docker', '--runtime-tags', 'docker=linux,big', '--slots', 'docker=20,host=4'];
+    expect(parse(argv)).toMatchObject({
+      runtime: 'host,docker',
+      runtimeTags: [{ runtime: 'docker', tags: ['linux', 'big'] }],
+      slots: { docker: 20, host: 4 },
+    });
+  });
+
+  it.each([
+    ['--runtime', 'host,host'],
+    ['--runtime', 'auto,host'],
+    ['--runtime', 'podman'],
+    ['--runtime-tags', 'docker='],
+    ['--runtime-tags', 'gpu'],
+    ['--slots', 'docker=0'],
+    ['--slots', 'dockr=4'],
+  ])('refuses %s %s', (flag, text) => {
+    expect(() => parse([flag, text])).toThrow(`${flag}: "${text}" is not `);
+  });
+
   it('is not confused by the variable that Kubernetes makes of a service called weir', () => {
     expect(parse([], { WEIR_PORT: 'tcp://10.0.0.1:80' }).port).toBe(8080);
   });

@@ -43,7 +43,9 @@ export async function chooseRuntime(settings: Settings, artifacts: DirectoryArti
   }
   const [first, ...others] = members;
   if (first === undefined) throw new Error(`there is no runtime "${settings.runtime}"`);
-  return new RuntimePool([first, ...others]);
+  const pool = new RuntimePool([first, ...others]);
+  await pool.capabilities(); // known from now on, also while one of them is away
+  return pool;
 }
 
 /** @throws UserError `isolation-unavailable` when a sandbox is required and none works. */

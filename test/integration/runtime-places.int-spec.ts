@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { BuildTracker } from '../../src/builds/index.js';
+import { RuntimeMonitor, type BuildTracker } from '../../src/builds/index.js';
 import { slotWaitText, type BuildId } from '../../src/model/index.js';
 import { listRuntimes, requestAbort, slotWaits } from '../../src/persistence/index.js';
+import { Settings } from '../../src/platform/index.js';
 import { DummyRuntime, RuntimePool, type Capabilities, type Member } from '../../src/runtime/index.js';
-import { EngineWorld, gates } from '../support/engine-world.js';
+import { EngineWorld, gates, silent } from '../support/engine-world.js';
 
 /** The dummy machine as if it were one of several kinds. */
 class Machine extends DummyRuntime {
@@ -99,6 +100,24 @@ describe('steps and their places', () => {
     gates.add('a').add('b');
     for (const id of [...running, third, fourth]) expect(await world.finished(id)).toBe('succeeded');
     expect(await world.db.query(`select from step_slots`)).toEqual([]);
+  });
+
+  it('wait for a runtime that does not answer, and go on when it does', async () => {
+    const host = member('host', 1);
+    const machine = host.runtime as Machine;
+    engine(host);
+    const settings = new Settings({ instanceId: 'one' });
+    const pool = new RuntimePool([host]);
+    const monitor = new RuntimeMonitor(world.db, world.listener, pool, settings, silent);
+    await pool.capabilities();
+    machine.isAway = true;
+    await monitor.runOnce();
+    const id = await build(task('ok'));
+    await world.until(async () => (await waits(id)).length === 1, 'it to wait');
+    expect(await waits(id)).toEqual(['waits for runtime host, which does not answer: connection refused']);
+    machine.isAway = false;
+    await monitor.runOnce();
+    expect(await world.finished(id)).toBe('succeeded');
   });
 
   it('keep their slot when the server dies, and give it back at the end', async () => {

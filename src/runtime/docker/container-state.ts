@@ -9,6 +9,10 @@ export function stateOf(handle: string, { State, HostConfig }: Docker.ContainerI
   switch (Status) {
     case 'created':
       if (refusal === '') return { handle, phase: 'pending' };
+      // A daemon that was killed has begun to start it: it may have run.
+      if (/^task \w+: already exists/.test(refusal)) {
+        return { handle, phase: 'lost', reason: 'the daemon was restarted while it was being started' };
+      }
       return { handle, phase: 'exited', reason: reasonOf(refusal), exit: { code: ExitCode === 0 ? 128 : ExitCode } };
     case 'exited': {
       const signal = SIGNALS[ExitCode];
