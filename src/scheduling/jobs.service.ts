@@ -13,6 +13,7 @@ import {
   allJobs,
   clearTaskCaches,
   Db,
+  failedChecks,
   findBuild,
   findTriggerTarget,
   jobById,
@@ -99,7 +100,12 @@ export class JobsService {
   async preparation(id: BuildId): Promise<BuildPreparation> {
     const build = await findBuild(this.db, id);
     if (!build) throw new NotFoundError(`there is no build ${id}`);
-    const snapshot = build.jobId === undefined ? undefined : await readJobSnapshot(this.db, build.jobId);
-    return prepare(id, snapshot);
+    if (build.jobId === undefined) return prepare(id, undefined);
+    const preparation = prepare(id, await readJobSnapshot(this.db, build.jobId));
+    const missing = Object.keys(preparation.missing_input_reasons);
+    if (missing.length === 0) return preparation;
+    const failed = (await failedChecks(this.db, build.jobId)).filter(({ input }) => missing.includes(input));
+    const words = failed.map(({ input, error }) => `the last check of input ${input} failed: ${error}`);
+    return { ...preparation, reasons: [...preparation.reasons, ...words] };
   }
 }

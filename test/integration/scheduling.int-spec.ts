@@ -441,6 +441,15 @@ describe('limits', () => {
     await settle(p.jobs.a!, p.jobs.b!);
     expect(await builds(p.jobs.b!)).toEqual(['1:started']);
     expect((await service.preparation(first)).reasons).toEqual(['input repo: latest version of resource not found']);
+    await t.db.query(
+      `update histories set check_succeeded = false, check_error = 'no such image'
+       where id = (select history_id from resources where id = $1)`,
+      [p.resources.repo],
+    );
+    expect((await service.preparation(first)).reasons).toEqual([
+      'input repo: latest version of resource not found',
+      'the last check of input repo failed: no such image',
+    ]);
   });
 
   it('never runs two builds of a serial group when its jobs are decided at the same time', async () => {

@@ -1,6 +1,7 @@
 import type {
   BuildId,
   HistoryId,
+  JobId,
   PipelineId,
   ResourceConfig,
   ResourceId,
@@ -187,6 +188,16 @@ export async function checkFailures(db: Queryable, id: HistoryId): Promise<numbe
     id,
   ]);
   return row?.failures ?? 0;
+}
+
+/** The job's inputs whose resources could not be checked the last time, and why. */
+export async function failedChecks(db: Queryable, job: JobId): Promise<{ input: string; error: string }[]> {
+  return db.query(
+    `select i.name as input, h.check_error as error
+     from job_inputs i join resources r on r.id = i.resource_id join histories h on h.id = r.history_id
+     where i.job_id = $1 and not h.check_succeeded and h.check_error is not null order by i.ordinal`,
+    [job],
+  );
 }
 
 /** A history for errors of a resource whose config cannot even be evaluated; one that it has already is kept. */
