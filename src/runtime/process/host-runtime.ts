@@ -1,6 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, stat } from 'node:fs/promises';
-import os from 'node:os';
 import path from 'node:path';
 import { NotFoundError, UserError } from '../../platform/index.js';
 import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-store.js';
@@ -22,8 +21,9 @@ import { endExecs, execInPlace, readPlace, type StepPlace } from './exec.js';
 import { describeIsolation } from './describe-isolation.js';
 import { PLAIN, type Isolation } from './isolation.js';
 import { removeGroups } from './limits.js';
+import { checkSpec, otherUser, ownUser } from './check-spec.js';
 import { FolderChanges, followFile } from './log-reader.js';
-import { ownFolder, relativePath, returnCaches, sweepCaches, type MountStores } from './mounts.js';
+import { ownFolder, returnCaches, sweepCaches, type MountStores } from './mounts.js';
 import { bootId, commandsOf, isAlive, signalTree } from './processes.js';
 import { prepareStep, StepFolder, type StepRecord } from './step-folder.js';
 import { endFlood, exitState, lossOf, MAX_RESULT_BYTES, RESULT_TOO_LARGE, supervise, treeOf } from './supervision.js';
@@ -268,28 +268,6 @@ export class HostRuntime implements Runtime {
   }
 }
 
-function checkSpec(spec: StepSpec, isolation: Isolation): void {
-  const [command] = spec.argv;
-  const texts = [...spec.argv, ...Object.entries(spec.env).flat()];
-  if (!command || command.includes('=') || texts.some((text) => text.includes('\0'))) {
-    throw new UserError(
-      'bad-command',
-      'the command is empty, or its name holds "=", or one of its texts holds a NUL character',
-    );
-  }
-  const badName = Object.keys(spec.env).find((name) => name === '' || name.includes('='));
-  if (badName !== undefined) throw new UserError('bad-command', `"${badName}" is no name for an environment variable`);
-  if (isolation.kind === 'none' && spec.user !== undefined && spec.user !== ownUser()) throw otherUser(spec.user);
-  relativePath(spec.dir ?? '', 'the working folder');
-}
-
-function otherUser(user: string): UserError {
-  return new UserError(
-    'user-not-supported',
-    `cannot run as user "${user}": steps on the host runtime run as the server's user "${ownUser()}"; leave "user" out, or use a runtime with containers`,
-  );
-}
-
 /** Programs of the host read the environment on the way into a sandbox; they must not load files that the step brought. */
 function harmless(env: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(LD_|GLIBC_|GCONV_|MALLOC_)/.test(name)));
@@ -298,14 +276,6 @@ function harmless(env: Readonly<Record<string, string>>): Record<string, string>
 /** The same for every server and every try. */
 function outputId(handle: Handle, output: string): string {
   return `${handle}.${createHash('sha256').update(output).digest('hex').slice(0, 16)}`;
-}
-
-function ownUser(): string {
-  try {
-    return os.userInfo().username;
-  } catch {
-    return String(process.getuid?.()); // a user without an entry in the system's list, as in many containers
-  }
 }
 
 function parseCursor(cursor: string | null): number {

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { UserError } from '../../platform/index.js';
 import { isThere, makeScratch, removeTree } from '../files.js';
 import { probeCgroups, type Cgroups } from './limits.js';
-import { sandboxScript, type SandboxKind, type SandboxPlan } from './sandbox.js';
+import type { SandboxKind, SandboxPlan } from './sandbox.js';
+import { sandboxScript } from './sandbox-script.js';
 import { DEFAULT_PATH } from './scripts.js';
 import { makeSkeleton, type Skeleton } from './skeleton.js';
 

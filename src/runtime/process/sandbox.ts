@@ -1,6 +1,3 @@
-import { bubblewrapScript } from './bubblewrap.js';
-import { namespacesScript } from './namespaces.js';
-
 /** How steps can be put into a place of their own, best first. */
 export type SandboxKind = 'bubblewrap' | 'namespaces';
 
@@ -82,16 +79,6 @@ export const ROOT_CAPABILITIES = [
   'setfcap',
   'sys_chroot',
 ];
-
-/** @param folder absolute path of the step's folder */
-export function sandboxScript(kind: SandboxKind, plan: SandboxPlan, folder: string): SandboxScript {
-  return kind === 'bubblewrap' ? bubblewrapScript(plan, folder) : namespacesScript(plan, folder);
-}
-
-/** The sandbox that can do what the plan wants: bubblewrap has but one user, whom root cannot change. */
-export function kindFor(kind: SandboxKind, plan: SandboxPlan): SandboxKind {
-  return plan.isRoot && plan.user.uid !== 0 ? 'namespaces' : kind;
-}
 
 /** A line of a table for `mount -a`. */
 export function mountLine(from: string, to: string, type: string, options: string): string {

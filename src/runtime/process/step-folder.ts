@@ -22,7 +22,8 @@ import {
   type MountStores,
 } from './mounts.js';
 import { plainStart, type ProcessId } from './processes.js';
-import { kindFor, sandboxScript, type Overlay } from './sandbox.js';
+import type { Overlay } from './sandbox.js';
+import { kindFor, sandboxScript } from './sandbox-script.js';
 import { DEFAULT_PATH, plainLaunch, sandboxedLaunch, SUPERVISE, type LaunchPlan } from './scripts.js';
 
 /** What is kept of a step's spec, in `spec.json`. The environment is not: it may be secret, and stands in `launch` and `place.json`. */
