@@ -202,6 +202,35 @@ describe('caches of tasks', () => {
   });
 });
 
+describe('a task with a cache', () => {
+  it('finds what the task before it left, and nothing once it was cleared', async () => {
+    const script = 'echo run $(ls deps | wc -l); touch deps/$(date +%s%N)';
+    const path = await set(
+      'counts',
+      '',
+      `jobs: [{name: j, plan: [{task: t, config: {platform: linux, caches: [{path: deps}], run: {path: sh, args: [-c, '${script}']}}}]}]`,
+    );
+    await ask('PUT', `${path}/unpause`);
+    const run = async (): Promise<string> => {
+      const { id } = await ask<{ id: number }>('POST', `${path}/jobs/j/builds`);
+      await eventually(
+        'the end of the build',
+        async () => (await ask<{ status: string }>('GET', `/api/v1/builds/${id}`)).status === 'succeeded',
+        30_000,
+      );
+      const rows = await server.database.db.query<{ text: string }>(
+        `select data->>'payload' as text from build_events where build_id = $1 and event = 'log' order by seq`,
+        [id],
+      );
+      return rows.map((row) => row.text).join('');
+    };
+    expect(await run()).toContain('run 0');
+    expect(await run()).toContain('run 1');
+    expect(await ask('DELETE', `${path}/jobs/j/tasks/t/cache`)).toEqual({ caches_removed: 1 });
+    expect(await run()).toContain('run 0');
+  });
+});
+
 describe('the wall', () => {
   it('is empty, set for a time or for ever, and cleared', async () => {
     expect(await ask('GET', '/api/v1/wall')).toEqual({});
