@@ -49,7 +49,7 @@ describe('a posted plan', () => {
   it.each<[string, unknown, string]>([
     ['an unknown kind', { id: 'a', do: [{ id: 'b', put: {} }] }, 'plan.do[0].put: a one-off build cannot do this'],
     ['a plan that sets pipelines', { id: 'a', set_pipeline: {} }, 'plan.set_pipeline: a one-off build cannot do this'],
-    ['an upload, which is missing', { id: 'a', artifact_input: {} }, 'plan.artifact_input: not supported yet'],
+    ['an upload, which is missing', { id: 'a', artifact_input: {} }, 'plan.artifact_input.name'],
     ['two kinds', { id: 'a', do: [], task: {} }, 'plan: a step is of one kind, this has: do, task'],
     ['no kind', { id: 'a' }, 'plan: a step is of one kind, this has: none'],
     ['an id that is used twice', { id: 'a', do: [{ id: 'a', do: [] }] }, "plan.do[0]: the id 'a' is used twice"],

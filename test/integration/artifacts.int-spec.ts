@@ -181,16 +181,16 @@ describe('artifacts of one-off builds', () => {
     const { id: build } = await server.ask<View>(
       'POST',
       '/api/v1/teams/main/builds',
-      executePlan(used!.id, 'until [ -e ../go ]; do sleep 0.05; done; cat src/sub/file > out/f'),
+      executePlan(used.id, 'until [ -e ../go ]; do sleep 0.05; done; cat src/sub/file > out/f'),
     );
     const before = (await storedTrees()).length;
     await server.database.db.query(`update artifacts set expires_at = now() - interval '1 s' where build_id is null`);
     await sweep();
     const left = await server.database.db.query<{ id: number }>(`select id from artifacts where build_id is null`);
-    expect(left.map(({ id }) => id)).toEqual([used!.id]);
+    expect(left.map(({ id }) => id)).toEqual([used.id]);
     expect((await storedTrees()).length).toBe(1);
     expect(before).toBeGreaterThan(1);
-    expect((await server.fetch('GET', `${ARTIFACTS}/${unused!.id}`)).status).toBe(404);
+    expect((await server.fetch('GET', `${ARTIFACTS}/${unused.id}`)).status).toBe(404);
     await server.ask('PUT', `/api/v1/builds/${build}/abort`);
     await until(
       () => server.ask<View>('GET', `/api/v1/builds/${build}`),
@@ -212,5 +212,5 @@ describe('artifacts of one-off builds', () => {
 
 /** As the engine does from time to time. */
 function sweep(): Promise<void> {
-  return (server.app.get(BuildTracker) as unknown as { sweep(): Promise<void> }).sweep();
+  return server.app.get<{ sweep(): Promise<void> }>(BuildTracker).sweep();
 }

@@ -145,7 +145,7 @@ describe('weir intercept', () => {
   }
 
   /** Somebody at a keyboard, and what they see. */
-  function person(typed = ''): { readonly input: PassThrough; read(): string } {
+  function person(typed = ''): { readonly input: PassThrough; readonly read: () => string } {
     const [input, output, error] = [new PassThrough(), new PassThrough(), new PassThrough()];
     let seen = '';
     for (const stream of [output, error]) stream.on('data', (bytes: Buffer) => (seen += bytes.toString()));

@@ -272,5 +272,5 @@ function commandLines(): string[] {
 
 /** As the engine does from time to time. */
 function sweep(): Promise<void> {
-  return (server.app.get(BuildTracker) as unknown as { sweep(): Promise<void> }).sweep();
+  return server.app.get<{ sweep(): Promise<void> }>(BuildTracker).sweep();
 }

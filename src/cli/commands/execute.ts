@@ -1,9 +1,8 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
-import type { ReadableStream as WebStream } from 'node:stream/web';
 import { Command } from 'commander';
-import type { JsonObject, TaskConfig } from '../../model/index.js';
+import type { TaskConfig } from '../../model/index.js';
 import { formatProblem, parseTaskConfig } from '../../pipelines/config/index.js';
 import { unpackTar } from '../../platform/unpack-tar.js';
 import { another, place, type Cli, type Place } from '../cli.js';
@@ -101,9 +100,7 @@ function withEnvironment(config: TaskConfig, env: Readonly<Record<string, string
     const value = env[name];
     return value === undefined ? [] : [[name, value] as const];
   });
-  return given.length === 0
-    ? config
-    : { ...config, params: { ...config.params, ...Object.fromEntries(given) } as JsonObject };
+  return given.length === 0 ? config : { ...config, params: { ...config.params, ...Object.fromEntries(given) } };
 }
 
 function pairs(texts: readonly string[] | undefined): Map<string, string> {
@@ -164,6 +161,6 @@ async function fetchAll(client: ApiClient, build: number, outputs: ReadonlyMap<s
     const { body } = await client.call('GET', client.teamPath + route`/artifacts/${found.id}`);
     if (!body) throw new CliError(`the server sent nothing for output '${name}'`);
     await mkdir(dir, { recursive: true });
-    await unpackTar(Readable.fromWeb(body as WebStream), dir, { maxBytes: NO_LIMIT });
+    await unpackTar(Readable.fromWeb(body), dir, { maxBytes: NO_LIMIT });
   }
 }

@@ -160,7 +160,7 @@ async function demandFile(
     ? [path.posix.resolve(dir ?? '/', command)]
     : search.split(':').map((each) => `${each}/${command}`);
   for (const place of places) {
-    const found = await container.infoArchive({ path: place }).catch((error: unknown) => {
+    const found: unknown = await container.infoArchive({ path: place }).catch((error: unknown) => {
       if (hasStatus(error, 404)) return undefined;
       throw error;
     });
