@@ -22,7 +22,7 @@ import { Journal } from './journal.js';
 import { keptSteps, outcomesOf } from './kept-steps.js';
 import { RunSuspended, statusOf, type Outcome } from './outcome.js';
 import { recallSecrets } from './recall-secrets.js';
-import type { Places } from './places.js';
+import type { Places } from './server-runtimes.js';
 import type { CheckRunner, CredentialSource } from './ports.js';
 import { Scope } from './scope.js';
 

@@ -35,7 +35,7 @@ import { ARTIFACTS, RUNTIME, RuntimePool, type ArtifactStore, type Runtime } fro
 import { BuildRun, type EngineParts } from './build-run.js';
 import { buildOfHandle, isUpload, taskCacheKey } from './handle.js';
 import { RunSuspended } from './outcome.js';
-import { Places } from './places.js';
+import { Places } from './server-runtimes.js';
 import { CHECK_RUNNER, CREDENTIALS, type CheckRunner, type CredentialSource } from './ports.js';
 import { walkStep } from './walk-step.js';
 

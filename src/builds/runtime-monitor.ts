@@ -13,7 +13,7 @@ import {
 } from '../persistence/index.js';
 import { LOGGER, LoopRunner, Settings, messageOf, type Logger, type Loop } from '../platform/index.js';
 import { RUNTIME, RuntimePool, type Member, type Runtime } from '../runtime/index.js';
-import { Places } from './places.js';
+import { Places } from './server-runtimes.js';
 
 const TICK_MS = 5_000;
 /** A runtime that takes longer to say what it can is taken for one that does not answer. */
