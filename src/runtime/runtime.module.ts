@@ -19,7 +19,7 @@ const SLOTS_PER_CORE = 10;
 
 /**
  * The runtimes that the settings name, the preferred one first. `auto` is Docker and, for tasks without an image, the host;
- * or the host alone where Docker does not answer (see docs/adr/0012-runtimes-and-slots.md).
+ * or the host alone where Docker does not answer (see docs/adr/0013-runtimes-and-slots.md).
  * @throws UserError `docker-unreachable` when Docker is asked for and does not answer, `isolation-unavailable` when sandboxes
  * are required and do not work.
  */

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Where steps can run, and which step has which slot there: see docs/adr/0012-runtimes-and-slots.md. */
+/** Where steps can run, and which step has which slot there: see docs/adr/0013-runtimes-and-slots.md. */
 export class RuntimeSlots1763740804000 implements MigrationInterface {
   readonly name = 'RuntimeSlots1763740804000';
 
