@@ -65,6 +65,15 @@ const UNSATISFIED = {
 
 export const rules: readonly Row[] = [
   {
+    name: 'goes back through as many builds as it takes',
+    given: world({
+      versions: { x: 'x1 x2!' },
+      builds: Array.from({ length: 40 }, (_, i) => `${i + 1} a: | ${i === 0 ? 'x1' : 'x2'}`),
+      inputs: [{ name: 'x', passed: ['a'] }],
+    }),
+    expect: { ok: true, inputs: { x: { version: 'x1', passedBuildIds: [1] } } },
+  },
+  {
     name: 'tells equal versions of two resources apart',
     given: world({
       versions: { x: 'v1', y: 'v1' },
