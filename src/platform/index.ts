@@ -8,6 +8,7 @@ export * from './loop-runner.js';
 export * from './metrics.js';
 export * from './nest-logger.js';
 export * from './platform.module.js';
+export { AccountSettings, mainTeamOwners } from './account-settings.js';
 export * from './settings.js';
 export * from './tokens.js';
 export * from './unpack-tar.js';

@@ -1,6 +1,8 @@
 import path from 'node:path';
-import { didYouMean, parseDurationMs } from '../model/index.js';
+import { didYouMean } from '../model/index.js';
+import { ACCOUNT_DEFINITIONS, AccountSettings } from './account-settings.js';
 import { UserError } from './errors.js';
+import { duration, offSwitch, oneOf, text, url, wholeNumber, type Parser } from './setting-parsers.js';
 
 /** A pipeline source asked for at the start: `--source name=uri[#branch[:glob]]`. */
 export interface SourceSetting {
@@ -22,7 +24,7 @@ export interface LocalUserSetting {
 export type LocalPaths = 'allow' | 'deny' | readonly string[];
 
 /** Everything an operator can set; see `npm start -- --help`. Provided to every room by the platform module. */
-export class Settings {
+export class Settings extends AccountSettings {
   /** Absolute. */
   readonly dataDir: string = '';
   /** Empty: PostgreSQL runs embedded in the data folder. */
@@ -66,8 +68,6 @@ export class Settings {
   /** Folders of this machine that pipelines may name as git repositories, beside the example and those of `sources`. */
   readonly gitLocalPaths: LocalPaths = [];
   readonly localUsers: readonly LocalUserSetting[] = [];
-  /** Local users who own the main team, and by that are administrators. Empty: its owners stay as they are. */
-  readonly mainTeamUsers: readonly string[] = [];
   /** File that says which role an action takes; empty: as documented. */
   readonly roleFile: string = '';
   /** Make the example on the first start of a data folder. */
@@ -79,6 +79,7 @@ export class Settings {
   readonly clusterName: string = '';
 
   constructor(values: Partial<Settings>) {
+    super();
     Object.assign(this, values);
   }
 }
@@ -91,7 +92,7 @@ export class SettingError extends UserError {
 }
 
 /** One line of the settings table. Flag and variable follow from the name: `check-interval` is also `WEIR_CHECK_INTERVAL`. */
-interface Definition {
+interface Definition extends Parser {
   readonly name: string;
   readonly field: keyof Settings;
   /** What stands for the value in the help; absent for a switch, which takes none. */
@@ -99,16 +100,12 @@ interface Definition {
   readonly defaultText?: string;
   readonly help: string;
   readonly isRepeatable?: boolean;
-  /** What a good value is, in words, for the error. */
-  readonly expects: string;
-  /** @returns undefined when the text is no good value. */
-  readonly parse: (text: string) => unknown;
+  /** The value is, or holds, a secret: errors do not repeat it. */
+  readonly isSecret?: boolean;
 }
 
 const RUNTIMES = ['host', 'docker'];
 const ISOLATIONS = ['required', 'preferred', 'none'];
-/** Their values may hold passwords. */
-const SECRET_FIELDS: readonly (keyof Settings)[] = ['databaseUrl', 'sources', 'localUsers'];
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 const DEFINITIONS: readonly Definition[] = [
@@ -139,6 +136,7 @@ const DEFINITIONS: readonly Definition[] = [
   {
     name: 'database-url',
     field: 'databaseUrl',
+    isSecret: true,
     value: 'url',
     help: 'use this PostgreSQL (15 or newer) instead of the embedded one; also DATABASE_URL',
     ...url('postgres:', 'postgresql:'),
@@ -178,8 +176,7 @@ const DEFINITIONS: readonly Definition[] = [
     name: 'no-example',
     field: 'hasExample',
     help: 'start empty: do not make the example',
-    expects: 'true or false',
-    parse: negatedSwitch,
+    ...offSwitch(),
   },
   {
     name: 'check-interval',
@@ -263,18 +260,11 @@ const DEFINITIONS: readonly Definition[] = [
   {
     name: 'add-local-user',
     field: 'localUsers',
+    isSecret: true,
     value: 'name:password',
     help: 'users, with commas between; better in WEIR_ADD_LOCAL_USER, as others see flags; password plain or scrypt$...',
     expects: 'name:password, with commas between users (bcrypt hashes are not understood)',
     parse: localUsers,
-  },
-  {
-    name: 'main-team-local-user',
-    field: 'mainTeamUsers',
-    value: 'names',
-    help: 'local users, with commas between, who own team main and administer the server',
-    expects: 'names with commas between',
-    parse: nameList,
   },
   {
     name: 'role-file',
@@ -286,6 +276,7 @@ const DEFINITIONS: readonly Definition[] = [
   {
     name: 'source',
     field: 'sources',
+    isSecret: true,
     value: 'name=uri',
     isRepeatable: true,
     help: 'take pipelines from git: name=uri[#branch[:glob]]; may be given again',
@@ -334,6 +325,7 @@ const DEFINITIONS: readonly Definition[] = [
     help: 'sandboxes for steps of the host: required (else no start), preferred (else none, with a warning), none',
     ...oneOf(ISOLATIONS),
   },
+  ...ACCOUNT_DEFINITIONS,
 ];
 
 /** What the command line asks for: help, or a server with these settings. */
@@ -434,7 +426,7 @@ function assign(
   const parsed = texts.map((text) => {
     const value = definition.parse(text);
     // An address may hold a password: it is not repeated.
-    const shown = SECRET_FIELDS.includes(definition.field) ? 'the value' : JSON.stringify(text);
+    const shown = definition.isSecret ? 'the value' : JSON.stringify(text);
     if (value === undefined) throw new SettingError(`${origin}: ${shown} is not ${definition.expects}`);
     return value;
   });
@@ -452,41 +444,6 @@ export function localUrl(bindAddress: string, port: number): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-type Parser = Pick<Definition, 'expects' | 'parse'>;
-
-function wholeNumber(least: number, most: number): Parser {
-  const parse = (text: string): number | undefined =>
-    /^\d{1,9}$/.test(text) && +text >= least && +text <= most ? +text : undefined;
-  return { expects: `a whole number from ${least} to ${most}`, parse };
-}
-
-function text(what: string, convert: (text: string) => string = (same) => same): Parser {
-  return { expects: what, parse: (given) => (given.trim() === '' ? undefined : convert(given)) };
-}
-
-function oneOf(values: readonly string[]): Parser {
-  return { expects: `one of ${values.join(', ')}`, parse: (given) => values.find((value) => value === given) };
-}
-
-function duration(): Parser {
-  const parse = (given: string): number | undefined => {
-    const ms = parseDurationMs(given);
-    return ms !== undefined && ms > 0 ? ms : undefined;
-  };
-  return { expects: 'a duration longer than 0, such as 90s or 1h30m', parse };
-}
-
-function url(...protocols: readonly string[]): Parser {
-  const parse = (given: string): string | undefined =>
-    protocols.some((protocol) => given.startsWith(`${protocol}//`)) ? given.replace(/\/+$/, '') : undefined;
-  return { expects: `an address that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`, parse };
-}
-
-function negatedSwitch(given: string): boolean | undefined {
-  if (['true', '1', 'yes'].includes(given)) return false;
-  return ['false', '0', 'no'].includes(given) ? true : undefined;
-}
-
 function localUsers(given: string): LocalUserSetting[] | undefined {
   const users = given.split(',').map((user) => {
     const [, name, password] = /^\s*([^:\s][^:]*?):(.+)$/s.exec(user) ?? [];
@@ -494,11 +451,6 @@ function localUsers(given: string): LocalUserSetting[] | undefined {
     return name === undefined || password === undefined || isForeignHash ? undefined : { name, password };
   });
   return users.every((user) => user !== undefined) ? users : undefined;
-}
-
-function nameList(given: string): string[] | undefined {
-  const names = given.split(',').map((name) => name.trim());
-  return names.every((name) => name !== '') ? names : undefined;
 }
 
 function sourceSetting(given: string): SourceSetting | undefined {
