@@ -38,6 +38,9 @@ export class ApiServer {
       instanceId: 'test',
       epoch: 1,
       gitLocalPaths: 'allow',
+      // Tests hand files to steps through the host's folders; sandboxes have tests of their own.
+      runtime: 'host',
+      isolation: 'none',
       externalUrl: 'https://ci.example/weir',
       ...settings,
     });
