@@ -12,6 +12,7 @@ import { SourcesService } from './pipelines/index.js';
 import {
   createLogger,
   localUrl,
+  mainTeamOwners,
   nestLogger,
   openDataFolder,
   Settings,
@@ -95,8 +96,14 @@ async function open(wanted: Settings, log: Logger, opened: Opened, say: (progres
   await ensureSources(app.get(SourcesService), settings.sources);
   const exampleDir = settings.hasExample ? await createExample(app, folder.dir) : undefined;
   // Last, as its password can be shown only by this start.
-  const firstLogin = await app.get(AuthService).createFirstUser();
+  const firstLogin = isOwnedFromElsewhere(settings) ? undefined : await app.get(AuthService).createFirstUser();
   return { url: localUrl(settings.bindAddress, port), firstLogin, exampleDir, app, stop: () => opened.close() };
+}
+
+/** Does the operator leave team main to users of a provider, so that it takes no first user? */
+function isOwnedFromElsewhere(settings: Settings): boolean {
+  const { users, groups } = mainTeamOwners(settings);
+  return groups.length > 0 || users.some((user) => !user.startsWith('local:'));
 }
 
 /** Makes the sources of the command line, or gives those that are there what it says. */

@@ -10,7 +10,7 @@ import {
   type Tx,
   type UserRow,
 } from '../persistence/index.js';
-import { LOGGER, Settings, UserError, type Logger } from '../platform/index.js';
+import { LOGGER, mainTeamOwners, Settings, UserError, type Logger } from '../platform/index.js';
 import { hashPassword, isPasswordHash, matchesPassword } from './password.js';
 
 /** The accounts that an operator names in the settings, and who was here. */
@@ -28,7 +28,7 @@ export class AccountsService {
    * @throws UserError when nobody could administer the server.
    */
   async applySettings(): Promise<void> {
-    const { localUsers, mainTeamUsers } = this.settings;
+    const { localUsers } = this.settings;
     for (const { name, password } of localUsers) await this.ensureLocalUser(name, password);
     const retired = await this.db.tx((tx) =>
       retireLocalUsers(
@@ -38,9 +38,9 @@ export class AccountsService {
     );
     if (retired.length > 0)
       this.log.warn({ users: retired }, 'local users that the settings no longer name cannot log in');
-    const owners = mainTeamUsers.map((name) => `local:${name}`);
+    const owners = mainTeamOwners(this.settings);
     await this.db.tx(async (tx) => {
-      if (owners.length > 0) await setAdminOwners(tx, owners);
+      if (owners.users.length + owners.groups.length > 0) await setAdminOwners(tx, owners);
       if (localUsers.length > 0) await demandAdministrator(tx);
     });
   }

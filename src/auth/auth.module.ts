@@ -1,10 +1,11 @@
 import { Module } from '@nestjs/common';
-import { Settings } from '../platform/index.js';
+import { LOGGER, Settings, type Logger } from '../platform/index.js';
 import { AccountsService } from './accounts.service.js';
 import { AuditService } from './audit.service.js';
 import { AuthService } from './auth.service.js';
 import { BrowserLogins } from './browser-logins.js';
 import { CONNECTORS, LocalConnector, type Connector } from './connector.js';
+import { providersOf } from './connectors/providers.js';
 import { Gatekeeper } from './gatekeeper.js';
 import { PasswordQueue } from './password-queue.js';
 import { RolePolicy } from './role-policy.js';
@@ -21,8 +22,11 @@ const services = [AccountsService, AuditService, AuthService, BrowserLogins, Gat
     LocalConnector,
     {
       provide: CONNECTORS,
-      useFactory: (local: LocalConnector): readonly Connector[] => [local],
-      inject: [LocalConnector],
+      useFactory: (local: LocalConnector, settings: Settings, log: Logger): readonly Connector[] => [
+        local,
+        ...providersOf(settings, log),
+      ],
+      inject: [LocalConnector, Settings, LOGGER],
     },
     {
       provide: RolePolicy,

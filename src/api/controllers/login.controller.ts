@@ -108,9 +108,14 @@ export class LoginController {
     @Query('redirect_uri') wanted: string | string[] | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    const { url, state } = await this.logins.begin(id, one(wanted), this.callbackUrl);
-    reply.header('set-cookie', this.stateCookie(state));
-    await reply.redirect(url, 307);
+    try {
+      const { url, state } = await this.logins.begin(id, one(wanted), this.callbackUrl);
+      reply.header('set-cookie', this.stateCookie(state));
+      await reply.redirect(url, 307);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      this.show(reply, error.status, localPath(one(wanted)), error.message);
+    }
   }
 
   /** And back. */

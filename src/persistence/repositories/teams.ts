@@ -1,4 +1,4 @@
-import type { TeamAuth, TeamId } from '../../model/index.js';
+import type { RoleHolders, TeamAuth, TeamId } from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
 
 export interface TeamRow {
@@ -44,13 +44,9 @@ export async function renameTeam(tx: Tx, id: TeamId, name: string): Promise<bool
   return rows.length > 0;
 }
 
-/** Gives the owners of every admin team these users, keeping other roles and groups. */
-export async function setAdminOwners(tx: Tx, users: readonly string[]): Promise<void> {
-  await tx.query(
-    `update teams set auth = jsonb_set(jsonb_set(auth, '{owner}', coalesce(auth->'owner', '{"groups": []}')), '{owner,users}', $1)
-     where admin`,
-    [JSON.stringify(users)],
-  );
+/** Gives every admin team these owners, keeping its other roles. */
+export async function setAdminOwners(tx: Tx, owners: RoleHolders): Promise<void> {
+  await tx.query(`update teams set auth = jsonb_set(auth, '{owner}', $1) where admin`, [JSON.stringify(owners)]);
 }
 
 /** Locks all admin teams, so that two cannot both find that the other one remains. @returns how many there are. */
