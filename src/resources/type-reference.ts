@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import type { ResourceType } from './contract.js';
 
-interface Schema {
+/** What the tables of the reference need of a JSON Schema. */
+export interface Schema {
   readonly description?: string;
-  readonly type?: string;
+  readonly type?: string | readonly string[];
+  readonly $ref?: string;
   readonly enum?: readonly unknown[];
   readonly const?: unknown;
   /** Set for what no value satisfies: a key that is known and refused. */
@@ -47,7 +49,18 @@ export function keysOf(schema: z.ZodType): string[] {
 }
 
 function tableOf(schema: z.ZodType): string {
-  const rows = rowsOf(schema);
+  return tableOfRows(rowsOf(schema));
+}
+
+/**
+ * A table of the keys of a map, in Markdown.
+ * @param isDeep tell the keys of its maps, too
+ */
+export function keyTable(schema: Schema, isDeep: boolean): string {
+  return tableOfRows(rowsBelow(schema, '', isDeep));
+}
+
+function tableOfRows(rows: readonly Row[]): string {
   if (rows.length === 0) return 'None.\n';
   const lines = rows.map((row) => {
     const { meaning, byDefault } = describe(row);
@@ -57,16 +70,17 @@ function tableOf(schema: z.ZodType): string {
 }
 
 function rowsOf(schema: z.ZodType): Row[] {
-  return rowsBelow(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Schema, '');
+  return rowsBelow(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Schema, '', true);
 }
 
-function rowsBelow(schema: Schema, prefix: string): Row[] {
+function rowsBelow(schema: Schema, prefix: string, isDeep: boolean): Row[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, value]) => {
     const key = `${prefix}${name}`;
     const row = { key, isRequired: schema.required?.includes(name) ?? false, schema: value };
+    if (!isDeep) return [row];
     const nested = (value.anyOf ?? [value]).flatMap((choice) => [
-      ...rowsBelow(choice, `${key}.`),
-      ...(choice.items?.anyOf ?? [choice.items ?? {}]).flatMap((item) => rowsBelow(item, `${key}[].`)),
+      ...rowsBelow(choice, `${key}.`, true),
+      ...(choice.items?.anyOf ?? [choice.items ?? {}]).flatMap((item) => rowsBelow(item, `${key}[].`, true)),
     ]);
     return [row, ...nested.filter((each, at) => nested.findIndex(({ key: same }) => same === each.key) === at)];
   });
@@ -78,19 +92,29 @@ function describe({ schema, isRequired }: Row): { readonly meaning: string; read
   const sentence = /(?:^|\s)Default:? (.+?)\.(?=\s|$)/.exec(text);
   const meaning = sentence === null ? text : text.replace(sentence[0], '').trim();
   if (isRequired) return { meaning, byDefault: '**required**' };
-  return { meaning, byDefault: sentence?.[1] ?? (schema.type === 'boolean' ? '`false`' : '') };
+  return { meaning, byDefault: sentence?.[1] ?? (kindOf(schema) === FLAG ? '`false`' : '') };
 }
 
-function kindOf({ type, anyOf, items, properties, not, enum: values, const: value }: Schema): string {
+const FLAG = '`true`, `false`';
+/** A map with more keys is only called a map. */
+const MAX_NAMED_KEYS = 8;
+
+function kindOf({ type, anyOf, items, properties, not, enum: values, const: value, $ref }: Schema): string {
   if (not !== undefined) return 'refused';
-  if (anyOf !== undefined) return [...new Set(anyOf.map(kindOf))].join(' or ');
+  // `#/definitions/step`: a step.
+  if ($ref !== undefined) return $ref.split('/').at(-1) ?? '';
+  if (anyOf !== undefined) return oneOfKinds(anyOf);
   if (value !== undefined) return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
   if (values !== undefined) return values.map((each) => `\`${String(each)}\``).join(', ');
   if (type === 'array') return `list of ${items === undefined ? 'anything' : kindOf(items)}`;
-  if (type === 'object') return properties === undefined ? 'map' : `map of ${Object.keys(properties).join(', ')}`;
-  return (
-    { string: 'text', integer: 'whole number', number: 'number', boolean: '`true`, `false`' }[type ?? ''] ?? 'anything'
-  );
+  if (type === 'object') {
+    const keys = Object.keys(properties ?? {});
+    return keys.length === 0 || keys.length > MAX_NAMED_KEYS ? 'map' : `map of ${keys.join(', ')}`;
+  }
+  if (typeof type === 'object') return oneOfKinds(type.map((each) => ({ type: each })));
+  return { string: 'text', integer: 'whole number', number: 'number', boolean: FLAG }[type ?? ''] ?? 'anything';
 }
+
+const oneOfKinds = (choices: readonly Schema[]): string => [...new Set(choices.map(kindOf))].join(' or ');
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');

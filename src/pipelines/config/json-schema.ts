@@ -30,14 +30,20 @@ export function mapWith(item: JsonSchema | undefined): JsonSchema {
   return { type: 'object', additionalProperties: orVar(item) };
 }
 
-/** A map with known fields. One that is null counts as not given, so a required one may not be. */
+/** A map with known fields, with what each means. One that is null counts as not given, so a required one may not be. */
 export function objectOf(
   shapes: Readonly<Record<string, { readonly json?: JsonSchema }>>,
-  rules: { readonly isOpen: boolean; readonly required: readonly string[] },
+  rules: {
+    readonly isOpen: boolean;
+    readonly required: readonly string[];
+    readonly meanings?: Readonly<Record<string, string>>;
+  },
 ): JsonSchema {
   const names = rules.required;
   const properties = Object.entries(shapes).map(([name, { json }]) => {
-    return [name, names.includes(name) ? orVar(json) : orNull(orVar(json))] as const;
+    const schema = names.includes(name) ? orVar(json) : orNull(orVar(json));
+    const description = rules.meanings?.[name];
+    return [name, description === undefined ? schema : { ...schema, description }] as const;
   });
   return {
     type: 'object',

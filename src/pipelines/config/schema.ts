@@ -1,6 +1,7 @@
 import { parseDurationMs, type PipelineConfig, type TaskConfig, type Version } from '../../model/index.js';
 import { conditionFault } from './condition.js';
 import type { Path } from './finding.js';
+import * as mean from './meanings.js';
 import { anyOf, REF_STEP, requiring, type JsonSchema } from './json-schema.js';
 import { HOOKS } from './steps.js';
 import {
@@ -58,7 +59,7 @@ const cpu = described<string | number>({ type: ['integer', 'string'] }, (value, 
   typeof value === 'string' && value.includes('((') ? value : integer(value, at, found),
 );
 
-const limits = fields({ cpu, memory }, { unknown: 'warn' });
+const limits = fields({ cpu, memory }, { unknown: 'warn', meanings: mean.LIMITS });
 
 const looseVersion = mapOf(looseText) as Shape<Version>;
 
@@ -84,8 +85,8 @@ const passedTerm: Shape = described(anyOf(text.json, REF_PASSED), (value, at, fo
 );
 const passedTerms = { all: list(passedTerm), any: list(passedTerm) };
 const passedMap = extension(
-  'all or any of several jobs',
-  described(fields(passedTerms).json ?? {}, (value, at, found) => {
+  'All or any of several jobs.',
+  described(fields(passedTerms, { meanings: mean.PASSED }).json ?? {}, (value, at, found) => {
     const keys = Object.keys(value as object).filter((key) => key === 'all' || key === 'any');
     if (keys.length !== 1) found.problem(at, "must have one of 'all' and 'any'");
     return fields(passedTerms)(value, at, found);
@@ -97,7 +98,7 @@ const passed = described(anyOf(list(passedTerm).json, REF_PASSED), (value, at, f
 
 const imageResource = fields(
   { name: text, type: text, source: opaqueMap, params: opaqueMap, version, tags: list(text) },
-  { unknown: 'warn', required: { type: 'has no type' } },
+  { unknown: 'warn', required: { type: 'has no type' }, meanings: mean.IMAGE_RESOURCE },
 );
 
 /** A task file, or a task's inline `config`. */
@@ -106,14 +107,19 @@ export const taskConfig = fields(
     platform: text,
     image_resource: imageResource,
     rootfs_uri: text,
-    inputs: list(fields({ name: text, path: text, optional: flag }, { unknown: 'warn' })),
-    outputs: list(fields({ name: text, path: text }, { unknown: 'warn' })),
-    caches: list(fields({ path: text, ttl: duration }, { unknown: 'warn', required: { path: 'has no path' } })),
+    inputs: list(fields({ name: text, path: text, optional: flag }, { unknown: 'warn', meanings: mean.TASK_INPUT })),
+    outputs: list(fields({ name: text, path: text }, { unknown: 'warn', meanings: mean.TASK_OUTPUT })),
+    caches: list(
+      fields(
+        { path: text, ttl: duration },
+        { unknown: 'warn', required: { path: 'has no path' }, meanings: mean.TASK_CACHE },
+      ),
+    ),
     params: opaqueMap,
-    run: fields({ path: text, args: list(text), dir: text, user: text }, { unknown: 'warn' }),
+    run: fields({ path: text, args: list(text), dir: text, user: text }, { unknown: 'warn', meanings: mean.TASK_RUN }),
     container_limits: limits,
   },
-  { required: { platform: "missing 'platform'" } },
+  { required: { platform: "missing 'platform'" }, meanings: mean.TASK },
 ) as Shape<TaskConfig>;
 
 const maxInFlight = described<string | number>(
@@ -128,7 +134,7 @@ const maxInFlight = described<string | number>(
 
 const acrossVar = fields(
   { var: text, values: anything, max_in_flight: maxInFlight },
-  { required: { var: 'has no var', values: 'has no values' } },
+  { required: { var: 'has no var', values: 'has no values' }, meanings: mean.ACROSS },
 );
 
 const attempts = described<number>({ type: 'integer', minimum: 1 }, (value, at, found) => {
@@ -142,7 +148,7 @@ const anyStep = described(REF_STEP, (value, at, found) => step(value, at, found)
 const hooks: Readonly<Record<string, Shape>> = Object.fromEntries(HOOKS.map((name) => [name, anyStep]));
 const steps = list(anyStep);
 
-const parallelMap = fields({ steps, limit: integer, fail_fast: flag }, { unknown: 'warn' });
+const parallelMap = fields({ steps, limit: integer, fail_fast: flag }, { unknown: 'warn', meanings: mean.IN_PARALLEL });
 const inParallel = described(anyOf(steps.json, parallelMap.json), (value, at, found) =>
   Array.isArray(value) ? steps(value, at, found) : parallelMap(value, at, found),
 );
@@ -154,7 +160,7 @@ const inputs = described(anyOf(detectOrAll.json, tags.json), (value, at, found) 
 );
 
 const when = extension(
-  'run only if this condition over vars, versions and results is true, else skip',
+  'Run only if this condition over vars, versions and results is true, else skip.',
   described<string>({ type: ['string', 'boolean'] }, (value, at, found) => {
     const read = looseText(value, at, found);
     const fault = read === undefined ? undefined : conditionFault(read);
@@ -223,7 +229,7 @@ function step(value: unknown, at: Path, found: Findings): object {
 
 function coreShape(name: string, shapes: Readonly<Record<string, Shape>>): Shape<object> {
   const required = name === 'do' || name === 'in_parallel' || name === 'try' ? 'is empty' : EMPTY_NAME;
-  return fields(shapes, { required: { [name]: required } });
+  return fields(shapes, { required: { [name]: required }, meanings: { ...mean.MODIFIERS, ...mean.STEPS[name] } });
 }
 
 const EMPTY_NAME = 'identifier cannot be an empty string';
@@ -244,8 +250,8 @@ function coreless(
   return {};
 }
 
-const NAMED = { required: { name: 'has no name' } };
-const TYPED = { required: { name: 'has no name', type: 'has no type' } };
+const NAMED = { name: 'has no name' };
+const TYPED = { name: 'has no name', type: 'has no type' };
 
 const resourceType = fields(
   {
@@ -258,12 +264,19 @@ const resourceType = fields(
     check_every: interval,
     tags: list(looseText),
   },
-  TYPED,
+  { required: TYPED, meanings: mean.RESOURCE_TYPE },
 );
 
 const SECTIONS: Readonly<Record<string, Shape>> = {
-  groups: list(fields({ name: looseText, jobs: list(looseText), resources: list(looseText) }, NAMED)),
-  var_sources: list(fields({ name: looseText, type: looseText, config: opaqueMap }, TYPED)),
+  groups: list(
+    fields(
+      { name: looseText, jobs: list(looseText), resources: list(looseText) },
+      { required: NAMED, meanings: mean.GROUP },
+    ),
+  ),
+  var_sources: list(
+    fields({ name: looseText, type: looseText, config: opaqueMap }, { required: TYPED, meanings: mean.VAR_SOURCE }),
+  ),
   resources: list(
     fields(
       {
@@ -280,7 +293,7 @@ const SECTIONS: Readonly<Record<string, Shape>> = {
         webhook_token: looseText,
         expose_build_created_by: flag,
       },
-      TYPED,
+      { required: TYPED, meanings: mean.RESOURCE },
     ),
   ),
   resource_types: list(resourceType),
@@ -299,15 +312,18 @@ const SECTIONS: Readonly<Record<string, Shape>> = {
         disable_manual_trigger: flag,
         disable_reruns: flag,
         tags: list(looseText),
-        build_log_retention: fields({ days: integer, builds: integer, minimum_succeeded_builds: integer }),
+        build_log_retention: fields(
+          { days: integer, builds: integer, minimum_succeeded_builds: integer },
+          { meanings: mean.RETENTION },
+        ),
         build_logs_to_retain: integer,
         when,
         ...hooks,
       },
-      NAMED,
+      { required: NAMED, meanings: mean.JOB },
     ),
   ),
-  display: fields({ background_image: looseText, background_filter: looseText }),
+  display: fields({ background_image: looseText, background_filter: looseText }, { meanings: mean.DISPLAY }),
   user_data: anything,
 };
 
@@ -321,7 +337,7 @@ const definitions: Readonly<Record<string, JsonSchema>> = {
   passed: passedMap.json ?? {},
 };
 
-const sections = fields(SECTIONS);
+const sections = fields(SECTIONS, { meanings: mean.PIPELINE });
 
 /**
  * A pipeline. Other top-level keys are dropped: they are where authors keep their anchors. Only one that is nearly a

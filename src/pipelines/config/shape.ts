@@ -42,7 +42,7 @@ export function described<Value>(json: JsonSchema, read: Read<Value>): Shape<Val
 
 /** A shape that Concourse does not know, told as such. */
 export function extension<Value>(what: string, shape: Shape<Value>): Shape<Value> {
-  const json = { ...shape.json, 'x-weir-extension': true, description: `${what} (an extension of Weir)` };
+  const json = { ...shape.json, 'x-weir-extension': true, description: `${what} Extension of Weir.` };
   return described(json, shape);
 }
 
@@ -51,11 +51,14 @@ export interface MapRules {
   readonly unknown?: 'error' | 'warn';
   /** Field name to what is said when it is missing. */
   readonly required?: Readonly<Record<string, string>>;
+  /** Field name to what it means, for editors and the reference. */
+  readonly meanings?: Readonly<Record<string, string>>;
 }
 
 /** A map with known fields. Gives a map whatever the value, without the fields that are absent, null or wrong. */
 export function fields(shapes: Readonly<Record<string, Shape>>, rules: MapRules = {}): Shape<object> {
-  const json = objectOf(shapes, { isOpen: rules.unknown === 'warn', required: Object.keys(rules.required ?? {}) });
+  const { unknown, required = {}, meanings } = rules;
+  const json = objectOf(shapes, { isOpen: unknown === 'warn', required: Object.keys(required), meanings });
   return described(json, (value, at, found) => {
     if (!isMap(value)) {
       found.problem(at, `must be a map, not ${kindOf(value)}`);
