@@ -64,6 +64,7 @@ export class BuildRun {
   private readonly processes = new Set<Handle>();
   /** The build has its final status, given here. */
   isFinished = false;
+  private hasFilledDisk = false;
 
   private constructor(
     readonly parts: EngineParts,
@@ -104,6 +105,8 @@ export class BuildRun {
     this.isFinished = true;
     // Of a build that did not succeed everything stays for a while, to look into and to resume: the tracker sweeps it.
     if (status === 'succeeded') await this.removeTraces('all');
+    // What nobody may ever look into must not keep every other build from running.
+    else if (this.hasFilledDisk) await this.removeTraces('processes');
     else await this.killRunning();
     return status;
   }
@@ -159,6 +162,11 @@ export class BuildRun {
   /** Remembers a process that must not outlive the build. */
   noteProcess(handle: Handle): void {
     this.processes.add(handle);
+  }
+
+  /** The reason that a runtime gave for a step's end, which may be that nothing more can be written where it runs. */
+  noteReason(reason: string): void {
+    this.hasFilledDisk ||= /no space left/i.test(reason);
   }
 
   /** For a build that somebody else has ended: its processes are killed and everything it left is removed. */

@@ -59,6 +59,7 @@ export async function runProcess(
       if (isInterrupted) return { handle: spec.handle, phase: 'lost', reason: messageOf(error) };
       throw error;
     });
+    if (state.reason !== undefined) run.noteReason(state.reason);
     return { state, isInterrupted, lastEvents };
   } finally {
     stopper.dispose();
