@@ -1,4 +1,5 @@
-import { Module } from '@nestjs/common';
+import { Module, type Type } from '@nestjs/common';
+import { MODULE_METADATA } from '@nestjs/common/constants.js';
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { AuthModule } from '../auth/index.js';
 import { BuildsModule } from '../builds/index.js';
@@ -35,6 +36,7 @@ import { OperatorController } from './controllers/operator.controller.js';
 import { ResourceTypesController } from './controllers/resource-types.controller.js';
 import { VolumesController } from './controllers/volumes.controller.js';
 import { WallController } from './controllers/wall.controller.js';
+import { OPEN_API, OpenApiController } from './controllers/open-api.controller.js';
 import { HealthService } from './health.service.js';
 import { AuditInterceptor } from './http/audit.interceptor.js';
 import { ConnectionDrain } from './http/connection-drain.js';
@@ -42,6 +44,8 @@ import { ErrorFilter } from './http/error.filter.js';
 import { EventStreams } from './http/event-streams.js';
 import { GateGuard } from './http/gate.guard.js';
 import { WebSockets } from './http/web-sockets.js';
+import { openApiDocument } from './openapi/document.js';
+import type { OpenApiDocument } from './openapi/types.js';
 
 /** HTTP to services and back. Serve it with the adapter of {@link createHttpAdapter}. */
 @Module({
@@ -82,6 +86,7 @@ import { WebSockets } from './http/web-sockets.js';
     CausalityController,
     SourcesController,
     SchemaController,
+    OpenApiController,
     ApiNotFoundController,
   ],
   providers: [
@@ -89,9 +94,15 @@ import { WebSockets } from './http/web-sockets.js';
     EventStreams,
     HealthService,
     WebSockets,
+    { provide: OPEN_API, useValue: apiDocument },
     { provide: APP_FILTER, useClass: ErrorFilter },
     { provide: APP_GUARD, useClass: GateGuard },
     { provide: APP_INTERCEPTOR, useClass: AuditInterceptor },
   ],
 })
 export class ApiModule {}
+
+/** The OpenAPI document of every route of the module. */
+export function apiDocument(): OpenApiDocument {
+  return openApiDocument(Reflect.getMetadata(MODULE_METADATA.CONTROLLERS, ApiModule) as Type[]);
+}

@@ -1,2 +1,2 @@
-export { ApiModule } from './api.module.js';
+export { apiDocument, ApiModule } from './api.module.js';
 export { createHttpAdapter } from './http/adapter.js';

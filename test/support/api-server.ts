@@ -11,6 +11,7 @@ import { AppModule } from '../../src/app.module.js';
 import { AccountsService, AuthService } from '../../src/auth/index.js';
 import { NotificationListener } from '../../src/persistence/index.js';
 import { createLogger, Settings, systemClock } from '../../src/platform/index.js';
+import { watchConformance } from './conformance.js';
 import { createTestDb, type TestDb } from './test-db.js';
 
 /** The whole server as it is composed, over HTTP on a free port, with a database of its own and a logged-in first user. */
@@ -25,6 +26,8 @@ export class ApiServer {
     /** Every route that is served, as `METHOD /path/:param`. */
     readonly routes: readonly string[],
     private readonly dataDir: string,
+    /** Where answers were not as the API's document says. */
+    readonly untrue: ReadonlySet<string>,
   ) {}
 
   static async start(settings: Partial<Settings> = {}): Promise<ApiServer> {
@@ -65,6 +68,8 @@ export class ApiServer {
     adapter.getInstance().addHook('onRoute', ({ method, url }) => {
       for (const one of [method].flat()) if (one !== 'HEAD' && one !== 'OPTIONS') routes.push(`${one} ${url}`);
     });
+    const untrue = new Set<string>();
+    watchConformance(adapter.getInstance(), untrue);
     const app = await NestFactory.create<NestFastifyApplication>(root, adapter, {
       logger: ['error'],
       abortOnError: false,
@@ -75,14 +80,29 @@ export class ApiServer {
     await app.get(AccountsService).applySettings();
     const login = (await auth.createFirstUser()) ?? all.localUsers[0]!;
     const { token } = await auth.login(login.name, login.password);
-    return new ApiServer(app, database, listener, `http://127.0.0.1:${port}`, login, token, routes, all.dataDir);
+    return new ApiServer(
+      app,
+      database,
+      listener,
+      `http://127.0.0.1:${port}`,
+      login,
+      token,
+      routes,
+      all.dataDir,
+      untrue,
+    );
   }
 
+  /** @throws when an answer was not as the API's document says: every test of the API is also one of the document. */
   async stop(): Promise<void> {
     await this.app.close();
     await this.listener.stop();
     await this.database.drop();
     await rm(this.dataDir, { recursive: true, force: true });
+    if (this.untrue.size > 0)
+      throw new Error(
+        `answers that the API's document (src/api/openapi) does not have:\n${[...this.untrue].join('\n')}`,
+      );
   }
 
   /** One request with the token; objects travel as JSON, texts as YAML. */

@@ -14,7 +14,8 @@ export class InvalidRequest extends UserError {
 @Injectable()
 export class Valid<Output> implements PipeTransform<unknown, Output> {
   constructor(
-    private readonly schema: z.ZodType<Output>,
+    /** Also for the API's document. */
+    readonly schema: z.ZodType<Output>,
     private readonly what = 'the request body',
   ) {}
 
