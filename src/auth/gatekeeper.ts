@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { BuildId, JsonObject } from '../model/index.js';
+import type { BuildId, JsonObject, PipelineId } from '../model/index.js';
 import {
   Db,
   findBuildAccess,
@@ -65,7 +65,7 @@ export class Gatekeeper {
   }
 
   /** Ids of the pipelines that they may see among all; undefined: every one. */
-  async visiblePipelineIds(access: Access): Promise<ReadonlySet<number> | undefined> {
+  async visiblePipelineIds(access: Access): Promise<ReadonlySet<PipelineId> | undefined> {
     if (access.isAdmin) return undefined;
     const globs = access.token?.pipelines;
     const rows = await visiblePipelines(this.db, access.visibleTeamIds);

@@ -1,4 +1,5 @@
 import type { Build } from './build.js';
+import type { BuildStatus } from './status.js';
 import type { Digest, Version } from './version.js';
 import type { BuildId, JobId, PipelineId, ResourceId } from './ids.js';
 import type { JobConfig, JsonObject } from './pipeline-config.js';
@@ -30,6 +31,30 @@ export interface Job {
   readonly transitionBuild?: Build;
   /** What the trigger loop last found, as stored; see `JobsService.preparation` for what holds now. */
   readonly blockers: readonly BuildBlockers[];
+}
+
+/** What a job is by its pipeline's config, as lists show it. */
+export type JobShape = Pick<Job, 'groups' | 'inputs' | 'outputs'>;
+
+/** A job as lists show it. */
+export interface JobListing extends JobShape, Pick<Job, 'id' | 'name' | 'teamName' | 'pipelineId' | 'pipelineName'> {
+  readonly instanceVars?: JsonObject;
+  readonly paused?: PauseInfo;
+  readonly hasNewInputs: boolean;
+  readonly disablesManualTrigger: boolean;
+  readonly disablesReruns: boolean;
+  readonly nextBuild?: ListedBuild;
+  readonly finishedBuild?: ListedBuild;
+  readonly transitionBuild?: ListedBuild;
+}
+
+/** A build of a listed job. Times are Unix seconds. */
+export interface ListedBuild {
+  readonly id: BuildId;
+  readonly name: string;
+  readonly status: BuildStatus;
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
 }
 
 export interface JobInput {

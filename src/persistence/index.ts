@@ -24,6 +24,8 @@ export * from './repositories/shared-checks.js';
 export * from './repositories/watched-jobs.js';
 export * from './repositories/job-snapshots.js';
 export * from './repositories/jobs.js';
+export * from './repositories/job-listings.js';
+export { findJobShapes, type PipelineShape } from './repositories/job-shapes.js';
 export * from './repositories/reaped-logs.js';
 export * from './repositories/resources.js';
 export * from './repositories/job-rounds.js';

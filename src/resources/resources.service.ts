@@ -82,9 +82,9 @@ export class ResourcesService {
     return (await this.row(id)).config.public === true;
   }
 
-  /** Active resources of every pipeline that is not archived. */
-  async listAll(): Promise<ResourceView[]> {
-    return (await allResources(this.db)).map(toResourceView);
+  /** Active resources of every pipeline that is not archived, or of those among the given ones. */
+  async listAll(among?: Iterable<PipelineId>): Promise<ResourceView[]> {
+    return (await allResources(this.db, among && [...among])).map(toResourceView);
   }
 
   /** No check brings new versions until it is unpaused; puts, pins and disabled marks still work. Idempotent. */

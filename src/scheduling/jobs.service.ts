@@ -5,12 +5,12 @@ import {
   type BuildPreparation,
   type Job,
   type JobId,
+  type JobListing,
   type NextInput,
   type PipelineId,
   type TeamId,
 } from '../model/index.js';
 import {
-  allJobs,
   clearTaskCaches,
   Db,
   failedChecks,
@@ -18,19 +18,22 @@ import {
   findTriggerTarget,
   jobById,
   jobNames,
-  jobsOfPipeline,
   jobStatuses,
+  listJobs,
   nextInputs,
   readJobSnapshot,
   scheduleRequests,
   type JobStatus,
 } from '../persistence/index.js';
 import { ConflictError, NotFoundError } from '../platform/index.js';
+import { JobShapeCache } from './job-shape-cache.js';
 import { prepare } from './preparation.js';
 
 /** Jobs as people see them. Reads, and asks; the trigger loop and the pipelines room write. */
 @Injectable()
 export class JobsService {
+  private readonly shapes = new JobShapeCache();
+
   constructor(@Inject(Db) private readonly db: Db) {}
 
   /** The job's id. @throws NotFoundError naming a near name. */
@@ -71,13 +74,13 @@ export class JobsService {
   }
 
   /** Active jobs of the pipeline, in order of creation. */
-  async list(pipelineId: PipelineId): Promise<Job[]> {
-    return jobsOfPipeline(this.db, pipelineId);
+  async list(pipelineId: PipelineId): Promise<JobListing[]> {
+    return this.shapes.complete(this.db, await listJobs(this.db, { pipelineId }));
   }
 
-  /** Active jobs of every pipeline that is not archived. */
-  async listAll(): Promise<Job[]> {
-    return allJobs(this.db);
+  /** Active jobs of every pipeline that is not archived, or of those among the given ones, by team and pipeline. */
+  async listAll(among?: Iterable<PipelineId>): Promise<JobListing[]> {
+    return this.shapes.complete(this.db, await listJobs(this.db, { among: among && [...among] }));
   }
 
   /** How the jobs of a pipeline, or of a team's pipelines that are not archived, do, in short. */

@@ -8,7 +8,6 @@ import { ExplainService, JobsService } from '../../scheduling/index.js';
 import { Settings } from '../../platform/index.js';
 import { sendPage, ValidPage, type PageQuery } from '../http/pages.js';
 import { PipelinePath, TheJob, ThePipeline } from '../http/params.js';
-import { visibleOf } from '../http/visible.js';
 import { Caller, Who } from '../http/who.js';
 import { buildViewsFor, toBuildView } from '../mappers/build.mapper.js';
 import { toJobExplanationView } from '../mappers/explanation.mapper.js';
@@ -31,7 +30,7 @@ export class JobsController {
   @Get('jobs')
   async listAll(@Caller() access: Access): Promise<View[]> {
     const ids = await this.gatekeeper.visiblePipelineIds(access);
-    return visibleOf(await this.jobs.listAll(), ids, ({ pipelineId }) => pipelineId).map(toJobSummary);
+    return (await this.jobs.listAll(ids)).map(toJobSummary);
   }
 
   @Get('teams/:team/pipelines/:pipeline/jobs')

@@ -8,7 +8,6 @@ import type { ByWhom, Pipeline } from '../../pipelines/index.js';
 import { ResourcesService, type ResourceView } from '../../resources/index.js';
 import { ThePipeline, TheResource, TheResourceDiscreetly } from '../http/params.js';
 import { Valid } from '../http/validate.js';
-import { visibleOf } from '../http/visible.js';
 import { Caller, Who } from '../http/who.js';
 import { toBuildView } from '../mappers/build.mapper.js';
 
@@ -34,7 +33,7 @@ export class ResourcesController {
   @Get('resources')
   async listAll(@Caller() access: Access): Promise<readonly ResourceView[]> {
     const ids = await this.gatekeeper.visiblePipelineIds(access);
-    return visibleOf(await this.resources.listAll(), ids, (resource) => resource.pipeline_id);
+    return this.resources.listAll(ids);
   }
 
   @Get('teams/:team/pipelines/:pipeline/resources')
@@ -63,7 +62,11 @@ export class ResourcesController {
     @Body(new Valid(checkRequest)) { from, shallow }: CheckRequest,
     @Who() { by }: ByWhom,
   ): Promise<Record<string, unknown>> {
-    const build = await this.checks.requestCheck(id, { by, ...(from ? { from } : {}), ...(shallow ? { shallow } : {}) });
+    const build = await this.checks.requestCheck(id, {
+      by,
+      ...(from ? { from } : {}),
+      ...(shallow ? { shallow } : {}),
+    });
     return toBuildView(await this.builds.getBuild(build));
   }
 

@@ -1,8 +1,10 @@
+import type { PipelineId } from '../../model/index.js';
+
 /** Those that belong to a pipeline which the caller may see; all when `ids` is undefined. */
 export function visibleOf<Item>(
   items: readonly Item[],
-  ids: ReadonlySet<number> | undefined,
-  pipelineIdOf: (item: Item) => number,
+  ids: ReadonlySet<PipelineId> | undefined,
+  pipelineIdOf: (item: Item) => PipelineId,
 ): readonly Item[] {
   return ids ? items.filter((item) => ids.has(pipelineIdOf(item))) : items;
 }

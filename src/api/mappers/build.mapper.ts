@@ -1,5 +1,5 @@
 import type { Access } from '../../auth/index.js';
-import type { Build, BuildResources } from '../../model/index.js';
+import type { Build, BuildResources, JobListing, ListedBuild } from '../../model/index.js';
 import { given, seconds } from './fields.js';
 
 /** A build as clients of Concourse know it; `aborted_by` is ours. */
@@ -34,19 +34,19 @@ export function buildViewsFor(access: Access): (build: Build) => Record<string, 
 }
 
 /** The short form inside lists of jobs. */
-export function toBuildSummary(build: Build): Record<string, unknown> {
+export function toBuildSummary(build: ListedBuild, job: JobListing): Record<string, unknown> {
   return {
     id: build.id,
     name: build.name,
     status: build.status,
-    team_name: build.teamName,
-    pipeline_id: build.pipelineId,
-    pipeline_name: build.pipelineName,
+    team_name: job.teamName,
+    pipeline_id: job.pipelineId,
+    pipeline_name: job.pipelineName,
     ...given({
-      start_time: seconds(build.startedAt),
-      end_time: seconds(build.endedAt),
-      pipeline_instance_vars: build.instanceVars,
-      job_name: build.jobName,
+      start_time: build.startedAt,
+      end_time: build.endedAt,
+      pipeline_instance_vars: job.instanceVars,
+      job_name: job.name,
     }),
   };
 }

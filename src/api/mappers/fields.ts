@@ -2,10 +2,12 @@
 export function given<Fields extends Record<string, unknown>>(
   fields: Fields,
 ): { [Key in keyof Fields]?: NonNullable<Fields[Key]> } {
-  const kept = Object.entries(fields).filter(
-    ([, value]) => value !== undefined && value !== null && value !== '' && value !== false,
-  );
-  return Object.fromEntries(kept) as { [Key in keyof Fields]?: NonNullable<Fields[Key]> };
+  const kept: Record<string, unknown> = {};
+  for (const name in fields) {
+    const value: unknown = fields[name];
+    if (value !== undefined && value !== null && value !== '' && value !== false) kept[name] = value;
+  }
+  return kept as { [Key in keyof Fields]?: NonNullable<Fields[Key]> };
 }
 
 /** Whole unix seconds, as every time of the contract. */

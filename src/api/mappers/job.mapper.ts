@@ -1,4 +1,11 @@
-import { describeBlocker, type Job, type JobInput, type NextInput } from '../../model/index.js';
+import {
+  describeBlocker,
+  type Job,
+  type JobInput,
+  type JobListing,
+  type ListedBuild,
+  type NextInput,
+} from '../../model/index.js';
 import type { Access } from '../../auth/index.js';
 import { buildViewsFor, toBuildSummary } from './build.mapper.js';
 import { given, seconds, some } from './fields.js';
@@ -7,7 +14,7 @@ import { given, seconds, some } from './fields.js';
 export function toJobView(job: Job, access: Access): Record<string, unknown> {
   const toBuildView = buildViewsFor(access);
   return {
-    ...common(job),
+    ...common(job, job.config.disable_manual_trigger, job.config.disable_reruns),
     next_build: job.nextBuild ? toBuildView(job.nextBuild) : null,
     finished_build: job.finishedBuild ? toBuildView(job.finishedBuild) : null,
     ...given({ transition_build: job.transitionBuild && toBuildView(job.transitionBuild) }),
@@ -20,13 +27,14 @@ export function toJobView(job: Job, access: Access): Record<string, unknown> {
   };
 }
 
-export function toJobSummary(job: Job): Record<string, unknown> {
+export function toJobSummary(job: JobListing): Record<string, unknown> {
+  const summaryOf = (build: ListedBuild | undefined) => build && toBuildSummary(build, job);
   return {
-    ...common(job),
+    ...common(job, job.disablesManualTrigger, job.disablesReruns),
     ...given({
-      next_build: job.nextBuild && toBuildSummary(job.nextBuild),
-      finished_build: job.finishedBuild && toBuildSummary(job.finishedBuild),
-      transition_build: job.transitionBuild && toBuildSummary(job.transitionBuild),
+      next_build: summaryOf(job.nextBuild),
+      finished_build: summaryOf(job.finishedBuild),
+      transition_build: summaryOf(job.transitionBuild),
     }),
   };
 }
@@ -42,7 +50,11 @@ export function toNextInputView(input: NextInput): Record<string, unknown> {
   };
 }
 
-function common(job: Job): Record<string, unknown> {
+function common(
+  job: Job | JobListing,
+  disablesManualTrigger: boolean | undefined,
+  disablesReruns: boolean | undefined,
+): Record<string, unknown> {
   return {
     id: job.id,
     name: job.name,
@@ -57,12 +69,21 @@ function common(job: Job): Record<string, unknown> {
       pause_reason: job.paused?.reason,
       has_new_inputs: job.hasNewInputs,
       groups: some(job.groups),
-      disable_manual_trigger: job.config.disable_manual_trigger,
-      disable_reruns: job.config.disable_reruns,
-      inputs: some(job.inputs.map(toInputView)),
+      disable_manual_trigger: disablesManualTrigger,
+      disable_reruns: disablesReruns,
+      inputs: some(inputViews(job.inputs)),
       outputs: some(job.outputs),
     }),
   };
+}
+
+/** Inputs of a listed job stay the same objects until its pipeline's config changes. */
+const knownViews = new WeakMap<readonly JobInput[], readonly Record<string, unknown>[]>();
+
+function inputViews(inputs: readonly JobInput[]): readonly Record<string, unknown>[] {
+  const views = knownViews.get(inputs) ?? inputs.map(toInputView);
+  knownViews.set(inputs, views);
+  return views;
 }
 
 function toInputView({ name, resource, trigger, passed, version }: JobInput): Record<string, unknown> {

@@ -36,6 +36,7 @@ import { Team } from './team.entity.js';
 @Index('builds_of_a_team_in_build_order', { synchronize: false })
 @Index('builds_of_a_team_in_time', { synchronize: false })
 @Index('builds_of_a_pipeline_in_build_order', { synchronize: false })
+@Index('builds_of_a_pipeline_in_time', { synchronize: false })
 @Index('builds_with_a_log_to_compact', { synchronize: false })
 @Entity('builds')
 export class Build {

@@ -76,4 +76,24 @@ export class Job {
 
   @Column({ name: 'transition_build_id', type: 'bigint', nullable: true })
   transitionBuildId: number | null;
+
+  @Column({
+    name: 'disable_manual_trigger',
+    type: 'boolean',
+    generatedType: 'STORED',
+    asExpression: `coalesce((config->>'disable_manual_trigger')::boolean, false)`,
+    insert: false,
+    update: false,
+  })
+  disableManualTrigger: boolean;
+
+  @Column({
+    name: 'disable_reruns',
+    type: 'boolean',
+    generatedType: 'STORED',
+    asExpression: `coalesce((config->>'disable_reruns')::boolean, false)`,
+    insert: false,
+    update: false,
+  })
+  disableReruns: boolean;
 }

@@ -31,4 +31,57 @@ export class PipelineRevision {
 
   @Column({ name: 'created_at', type: 'timestamptz', default: () => 'now()' })
   createdAt: Date;
+
+  @Column({
+    type: 'json',
+    nullable: true,
+    generatedType: 'STORED',
+    asExpression: `config->'groups'`,
+    insert: false,
+    update: false,
+  })
+  groups: unknown;
+
+  @Column({
+    type: 'json',
+    nullable: true,
+    generatedType: 'STORED',
+    asExpression: `config->'display'`,
+    insert: false,
+    update: false,
+  })
+  display: unknown;
+
+  @Column({
+    name: 'user_data',
+    type: 'json',
+    nullable: true,
+    generatedType: 'STORED',
+    asExpression: `config->'user_data'`,
+    insert: false,
+    update: false,
+  })
+  userData: unknown;
+
+  @Column({
+    name: 'resource_types',
+    type: 'json',
+    nullable: true,
+    generatedType: 'STORED',
+    asExpression: `config->'resource_types'`,
+    insert: false,
+    update: false,
+  })
+  resourceTypes: unknown;
+
+  @Column({
+    name: 'var_sources',
+    type: 'json',
+    nullable: true,
+    generatedType: 'STORED',
+    asExpression: `config->'var_sources'`,
+    insert: false,
+    update: false,
+  })
+  varSources: unknown;
 }

@@ -80,10 +80,11 @@ export async function listBuilds(
   if (to !== undefined) where.push(`${place} <= ${bound(parameters.push(to))}`);
   const up = from !== undefined;
   const direction = up ? 'asc' : 'desc';
-  const ids = firstOfScopes(scopes, where, place, direction, '$2');
+  const ids = firstOfScopes(scopes, [...where, isWithinEdge(place, direction)], place, direction, '$2');
   const builds = (
     await db.query<BuildRow>(
-      `${SELECT_BUILD} where b.id in (select id from (${ids}) firsts order by place ${direction}, id ${direction} limit $2)`,
+      `with edge as materialized (${edgeOf(scopes, where, place, direction)})
+       ${SELECT_BUILD} where b.id in (select id from (${ids}) firsts order by place ${direction}, id ${direction} limit $2)`,
       parameters,
     )
   ).map(toBuild);
@@ -125,6 +126,25 @@ function firstOfScopes(
       order by ${place} ${direction}, b.id ${direction} limit ${limit}) found`;
   });
   return lists.join(' union all ');
+}
+
+/**
+ * How far down a page can reach at most: where it would end among the first few builds of each scope. So of hundreds of
+ * scopes each gives only what can be on the page. Null when those few do not fill it.
+ */
+function edgeOf(scopes: readonly Scope[], where: readonly string[], place: string, direction: 'asc' | 'desc'): string {
+  const ids = scopes.map((scope) => scope.ids).join(' union all ');
+  const few = `(select 4 * $2::bigint / greatest(count(*), 1) + 1 from (${ids}) every)`;
+  const furthest = direction === 'asc' ? 'max' : 'min';
+  return `select ${furthest}(place) as place from (
+    select place from (${firstOfScopes(scopes, where, place, direction, few)}) few order by place ${direction} limit $2) best
+    having count(*) = $2`;
+}
+
+function isWithinEdge(place: string, direction: 'asc' | 'desc'): string {
+  const [comparison, sign] = direction === 'asc' ? ['<=', ''] : ['>=', '-'];
+  const farthest = place === TIME ? `'${sign}infinity'::timestamptz` : `${sign}9223372036854775807`;
+  return `${place} ${comparison} coalesce((select place from edge), ${farthest})`;
 }
 
 async function neighbours(

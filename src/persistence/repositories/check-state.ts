@@ -38,7 +38,7 @@ const millis = (column: string): string => `(extract(epoch from ${column}) * 100
 
 const TARGET = `
   select r.id as "resourceId", p.id as "pipelineId", p.name as "pipelineName", t.name as "teamName", r.config,
-    (select v.config->'resource_types' from pipeline_revisions v where v.pipeline_id = p.id and v.version = p.config_version) as "resourceTypes",
+    (select v.resource_types from pipeline_revisions v where v.pipeline_id = p.id and v.version = p.config_version) as "resourceTypes",
     pin.version as pin, r.paused or p.paused or p.archived as "isStopped", h.config_digest as "configDigest",
     case when h.check_succeeded and h.check_ended_at >= h.check_started_at then ${millis('h.check_started_at')} end as "checkedSinceMs",
     ${millis('clock_timestamp()')} as "nowMs", r.watched_job_id is not null as "isWatchingJob"

@@ -1,6 +1,6 @@
 import type { BuildRef, JobId, PauseInfo, ResourceId } from '../../model/index.js';
 import type { Queryable } from '../db.js';
-import { pauseColumn } from './jobs.js';
+import { pauseColumn } from './job-shapes.js';
 
 /** What an explanation of a job needs beside its snapshot. */
 export interface JobFacts {

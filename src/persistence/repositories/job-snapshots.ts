@@ -1,6 +1,6 @@
 import type { BuildId, JobId, JobSnapshot, PipelineConfig, PipelineId } from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
-import { pauseColumn } from './jobs.js';
+import { pauseColumn } from './job-shapes.js';
 
 const millis = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`;
 

@@ -14,6 +14,7 @@ import type {
 } from '../../model/index.js';
 import type { Queryable } from '../db.js';
 import { findBuilds } from './builds.js';
+import { groupsOf, INPUTS_AND_OUTPUTS, pauseColumn } from './job-shapes.js';
 
 interface JobRow {
   id: JobId;
@@ -35,40 +36,18 @@ interface JobRow {
   blockers: readonly BuildBlockers[];
 }
 
-/** A pause in the form of PauseInfo, null when not paused. */
-export function pauseColumn(table: string): string {
-  return `case when ${table}.paused then jsonb_build_object('by', ${table}.paused_by, 'at', ${table}.paused_at, 'reason', ${table}.pause_reason) end`;
-}
-
-/** Jobs that fulfil the condition. What belongs to them is read for all at once, and a config's groups once per pipeline. */
+/** Jobs that fulfil the condition, with what belongs to them. */
 const jobsWhere = (condition: string): string => `
   with picked as materialized (
-    select j.id, j.pipeline_id from jobs j join pipelines p on p.id = j.pipeline_id where j.active and ${condition}
-  ), grouped as materialized (
-    select p.id, v.config->'groups' as groups from pipelines p
-    join pipeline_revisions v on v.pipeline_id = p.id and v.version = p.config_version
-    where p.id in (select pipeline_id from picked)
-  ), passed as (
-    select i.job_id, i.name, jsonb_agg(u.name order by u.id) as names from job_inputs i join jobs u on u.id = any(i.passed_job_ids)
-    where i.job_id in (select id from picked) and i.passed_job_ids <> '{}' group by i.job_id, i.name
-  ), inputs as (
-    select i.job_id, jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', i.name, 'resource', r.name, 'trigger', i.trigger,
-      'version', i.version, 'passed', coalesce(passed.names, '[]'))) order by i.ordinal) as list
-    from job_inputs i join resources r on r.id = i.resource_id
-    left join passed on passed.job_id = i.job_id and passed.name = i.name
-    where i.job_id in (select id from picked) group by i.job_id
-  ), outputs as (
-    select o.job_id, jsonb_agg(jsonb_build_object('name', o.name, 'resource', r.name) order by o.ordinal) as list
-    from job_outputs o join resources r on r.id = o.resource_id
-    where o.job_id in (select id from picked) group by o.job_id
-  )
+    select j.id from jobs j join pipelines p on p.id = j.pipeline_id where j.active and ${condition}
+  ), ${INPUTS_AND_OUTPUTS}
   select j.id, j.name, t.name as "teamName", p.id as "pipelineId", p.name as "pipelineName", p.instance_vars as "instanceVars",
     j.config, ${pauseColumn('j')} as paused, ${pauseColumn('p')} as "pipelinePaused", j.has_new_inputs as "hasNewInputs",
-    grouped.groups as "pipelineGroups", coalesce(inputs.list, '[]') as inputs, coalesce(outputs.list, '[]') as outputs,
+    v.groups as "pipelineGroups", coalesce(inputs.list, '[]') as inputs, coalesce(outputs.list, '[]') as outputs,
     j.next_build_id as "nextBuildId", j.latest_completed_build_id as "finishedBuildId",
     j.transition_build_id as "transitionBuildId", j.blockers
   from picked join jobs j on j.id = picked.id join pipelines p on p.id = j.pipeline_id join teams t on t.id = p.team_id
-  left join grouped on grouped.id = p.id
+  left join pipeline_revisions v on v.pipeline_id = p.id and v.version = p.config_version
   left join inputs on inputs.job_id = j.id
   left join outputs on outputs.job_id = j.id`;
 
@@ -76,16 +55,6 @@ const jobsWhere = (condition: string): string => `
 export async function jobById(db: Queryable, id: JobId): Promise<Job | undefined> {
   const [job] = await toJobs(db, await db.query<JobRow>(jobsWhere(`j.id = $1`), [id]));
   return job;
-}
-
-/** Active jobs of the pipeline, in order of creation. */
-export async function jobsOfPipeline(db: Queryable, id: PipelineId): Promise<Job[]> {
-  return toJobs(db, await db.query<JobRow>(`${jobsWhere(`j.pipeline_id = $1`)} order by j.id`, [id]));
-}
-
-/** Active jobs of every pipeline that is not archived. */
-export async function allJobs(db: Queryable): Promise<Job[]> {
-  return toJobs(db, await db.query<JobRow>(`${jobsWhere(`not p.archived`)} order by t.name, p.name, p.id, j.id`));
 }
 
 /** Names of the pipeline's active jobs. */
@@ -132,26 +101,9 @@ async function toJobs(db: Queryable, rows: readonly JobRow[]): Promise<Job[]> {
     paused: row.paused ?? undefined,
     pipelinePaused: row.pipelinePaused ?? undefined,
     inputs: row.inputs.map((input) => ({ ...input, passed: input.passed ?? [] })),
-    groups: (pipelineGroups ?? [])
-      .filter((group) => group.jobs?.some((pattern) => isGlobOf(pattern, row.name)))
-      .map((group) => group.name),
+    groups: groupsOf(row.name, pipelineGroups),
     nextBuild: build(nextBuildId),
     finishedBuild: build(finishedBuildId),
     transitionBuild: build(transitionBuildId),
   }));
-}
-
-/** Group members are names or shell globs with `*`, `?` and `[set]`. */
-function isGlobOf(pattern: string, name: string): boolean {
-  if (pattern === name) return true;
-  if (!/[*?[]/.test(pattern)) return false;
-  const source = pattern
-    .replace(/[.+^${}()|\\]/g, '\\$&')
-    .replaceAll('*', '[^/]*')
-    .replaceAll('?', '[^/]');
-  try {
-    return new RegExp(`^${source}$`, 'u').test(name);
-  } catch {
-    return false; // an unclosed set matches nothing
-  }
 }

@@ -55,13 +55,12 @@ export interface RevisionRow {
 const PIPELINES = `
   select p.id, p.team_id as "teamId", t.name as "teamName", p.name, p.instance_vars as "instanceVars",
     p.config_version as "configVersion", p.paused, p.paused_by as "pausedBy", p.paused_at as "pausedAt",
-    p.pause_reason as "pauseReason", p.public, p.archived, c.groups, c.display,
-    c.user_data as "userData", p.parent_job_id as "parentJobId", p.parent_build_id as "parentBuildId",
+    p.pause_reason as "pauseReason", p.public, p.archived, v.groups, v.display,
+    v.user_data as "userData", p.parent_job_id as "parentJobId", p.parent_build_id as "parentBuildId",
     p.source_id as "sourceId", s.name as "sourceName", p.source_path as "sourcePath", p.updated_at as "updatedAt"
   from pipelines p
   join teams t on t.id = p.team_id
   left join pipeline_revisions v on v.pipeline_id = p.id and v.version = p.config_version
-  left join lateral json_to_record(v.config) as c(groups json, display json, user_data json) on true
   left join pipeline_sources s on s.id = p.source_id`;
 
 const IS_KEY = `t.name = $1 and p.name = $2 and p.instance_vars is not distinct from $3::jsonb`;
@@ -178,7 +177,7 @@ export async function findRevision(db: Queryable, id: PipelineId, version?: numb
 /** The var sources of the pipeline's present config. */
 export async function findVarSources(db: Queryable, id: PipelineId): Promise<readonly VarSourceConfig[]> {
   const [row] = await db.query<{ sources: readonly VarSourceConfig[] | null }>(
-    `select v.config->'var_sources' as sources from pipelines p
+    `select v.var_sources as sources from pipelines p
      join pipeline_revisions v on v.pipeline_id = p.id and v.version = p.config_version where p.id = $1`,
     [id],
   );

@@ -51,9 +51,9 @@ const RESOURCES = `
     t.name as "teamName", p.id as "pipelineId", p.name as "pipelineName", p.instance_vars as "instanceVars",
     p.archived as "pipelineArchived", p.paused as "pipelinePaused",
     r.paused, r.paused_by as "pausedBy", extract(epoch from r.paused_at)::float8 as "pausedAt", r.pause_reason as "pauseReason",
-    case when pin.resource_id is not null then jsonb_build_object('version', pin.version, 'origin', pin.origin,
+    case when pin.resource_id is not null then json_build_object('version', pin.version, 'origin', pin.origin,
       'comment', pin.comment, 'by', pin.pinned_by, 'at', extract(epoch from pin.pinned_at)) end as pin,
-    case when h.id is not null then jsonb_build_object('startedAt', extract(epoch from h.check_started_at),
+    case when h.id is not null then json_build_object('startedAt', extract(epoch from h.check_started_at),
       'endedAt', extract(epoch from h.check_ended_at), 'succeeded', h.check_succeeded, 'error', h.check_error,
       'nextAt', extract(epoch from nullif(h.next_check_at, 'infinity')),
       'running', coalesce(h.check_claimed_until > now(), false)) end as check,
@@ -74,9 +74,13 @@ export async function resourcesOfPipeline(db: Queryable, pipelineId: PipelineId)
   return db.query<ResourceRow>(`${RESOURCES} where r.pipeline_id = $1 and r.active order by r.name`, [pipelineId]);
 }
 
-/** Active resources of all pipelines that are not archived, by team, pipeline and name. */
-export async function allResources(db: Queryable): Promise<ResourceRow[]> {
-  return db.query<ResourceRow>(`${RESOURCES} where r.active and not p.archived order by t.name, p.name, p.id, r.name`);
+/** Active resources of all pipelines that are not archived, or of those `among` them, by team, pipeline and name. */
+export async function allResources(db: Queryable, among?: readonly PipelineId[]): Promise<ResourceRow[]> {
+  return db.query<ResourceRow>(
+    `${RESOURCES} where r.active and not p.archived and ($1::bigint[] is null or p.id = any($1))
+     order by t.name, p.name, p.id, r.name`,
+    [among ?? null],
+  );
 }
 
 /** Names of the pipeline's active resources. */
