@@ -29,9 +29,11 @@ async function story(title, checkout, uid) {
     );
     const password = /password\s+(\S+)/.exec(first.output)?.[1] ?? '';
     await rule(`${title}: the printed login works`, async () => equal(await login(port, password), 200));
-    await rule(`${title}: nothing is open without a login`, async () =>
-      equal((await fetch(`http://127.0.0.1:${port}/api/v1/pipelines`)).status, 401),
-    );
+    await rule(`${title}: nothing is open without a login`, async () => {
+      // The list is for everybody and holds what is public: nothing.
+      equal(await (await fetch(`http://127.0.0.1:${port}/api/v1/pipelines`)).text(), '[]');
+      equal((await fetch(`http://127.0.0.1:${port}/api/v1/teams/main/pipelines/example/config`)).status, 401);
+    });
     await rule(`${title}: a further commit is deployed without any command`, async () => {
       commit(uid, dataDir, 'second');
       await eventually(() => equal(production('show', 'HEAD:message.txt'), 'second'), 30_000);

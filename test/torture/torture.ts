@@ -36,7 +36,17 @@ await repository.commit('first');
 const docker = values.runtime === 'docker' ? await DockerVictim.start(base, ledger) : undefined;
 const server = new ServerProcess({
   dataDir: path.join(base, 'data'),
-  args: ['--runtime', values.runtime, '--keep-failed-containers', '1s', '--git-local-paths', 'allow'],
+  // Tasks write what they do into a ledger of the host, which a sandbox would hide from them.
+  args: [
+    '--runtime',
+    values.runtime,
+    '--isolation',
+    'none',
+    '--keep-failed-containers',
+    '1s',
+    '--git-local-paths',
+    'allow',
+  ],
   env: { WEIR_DATABASE_URL: postgres.url, WEIR_CHECK_INTERVAL: '1s', ...docker?.env },
 });
 
