@@ -7,13 +7,13 @@ export interface WorldSize {
   readonly builds: number;
 }
 
-const TEAMS = 10;
+const TEAMS = 50;
 const VERSIONS = 20;
 const REVISIONS = 3;
 
 /**
- * Writes a large installation in a few statements: 10 teams whose pipelines all look alike, a fifth of them public, a seventh
- * instances, a fiftieth archived; every resource with versions that the builds used; a fiftieth of the jobs with a running and
+ * Writes a large installation in a few statements: 50 teams whose pipelines all look alike, a fifth of them public, a seventh
+ * instances, a twentieth archived; every resource with versions that the builds used; a fiftieth of the jobs with a running and
  * another fiftieth with a waiting build; reruns; caches, artifacts, users, tokens and a record of changes.
  */
 export async function insertWorld(db: Db, size: WorldSize): Promise<void> {
@@ -86,9 +86,9 @@ function statements(pipelines: number, perPipeline: number, rounds: number, conf
     ...owners(),
     [
       `insert into pipelines (team_id, name, instance_vars, config_version, public, archived, ordering)
-       select t.id, case when n / 10 % 7 = 0 then 'branches' else 'pipeline-' || n end,
-         case when n / 10 % 7 = 0 then jsonb_build_object('branch', 'feature-' || n) end, $2, n / 10 % 5 = 0, n / 10 % 50 = 3, n
-       from generate_series(1, $1::int) n join teams t on t.id = (select id from teams order by id offset n % 10 limit 1) order by n`,
+       select t.id, case when n / ${TEAMS} % 7 = 0 then 'branches' else 'pipeline-' || n end,
+         case when n / ${TEAMS} % 7 = 0 then jsonb_build_object('branch', 'feature-' || n) end, $2, n / ${TEAMS} % 5 = 0, n / ${TEAMS} % 20 = 3, n
+       from generate_series(1, $1::int) n join teams t on t.id = (select id from teams order by id offset n % ${TEAMS} limit 1) order by n`,
       [pipelines, REVISIONS],
     ],
     [
@@ -192,14 +192,14 @@ function builds(jobs: number, rounds: number): Statement[] {
   return [
     [
       `insert into builds (id, team_id, pipeline_id, job_id, name, status, rerun_of, rerun_number, created_by, comment, created_at,
-         started_at, ended_at, inputs_ready, plan, lease_instance, lease_epoch, lease_until, manually_triggered)
+         started_at, ended_at, compacted_at, inputs_ready, plan, lease_instance, lease_epoch, lease_until, manually_triggered)
        overriding system value
        select (n - 1) * $1::bigint + j.id, p.team_id, p.id, j.id,
          case when n % 50 = 0 then (n - 1) || '.1' else n::text end, s.status,
          case when n % 50 = 0 then (n - 2) * $1::bigint + j.id end, case when n % 50 = 0 then 1 end,
          case when n % 7 = 0 then 'ana' end, case when n % 11 = 0 then 'looked at this' else '' end, at,
          case when s.status <> 'pending' then at + interval '1 s' end,
-         case when s.status not in ('pending', 'started') then at + interval '5 min' end, s.status <> 'pending',
+         s.ended_at, s.ended_at, s.status <> 'pending',
          case when s.status <> 'pending' then jsonb_build_object('id', '1', 'do', jsonb_build_array(
            jsonb_build_object('id', '2', 'get', jsonb_build_object('name', 'repository', 'source', md5(n || '.' || j.id))),
            jsonb_build_object('id', '3', 'task', jsonb_build_object('name', 'test', 'config', md5(j.id || '.' || n))))) end,
@@ -209,14 +209,15 @@ function builds(jobs: number, rounds: number): Statement[] {
          lateral (select case when n = $2 and j.id % 50 = 0 then 'started' when n = $2 and j.id % 50 = 1 then 'pending'
              when (n + j.id) % 10 = 0 then 'failed' when (n + j.id) % 97 = 0 then 'errored'
              when (n + j.id) % 89 = 0 then 'aborted' else 'succeeded' end as status,
-           now() - ($2 - n + 1) * interval '10 min' + j.id * interval '10 ms' as at) s
+           now() - ($2 - n + 1) * interval '10 min' + j.id * interval '10 ms' as at) x,
+         lateral (select x.*, case when x.status not in ('pending', 'started') then at + interval '5 min' end as ended_at) s
        order by n, j.id`,
       [jobs, rounds],
     ],
     [`select setval(pg_get_serial_sequence('builds', 'id'), (select max(id) from builds))`],
     [
-      `insert into builds (team_id, pipeline_id, resource_id, name, status, created_at, started_at, ended_at)
-       select p.team_id, p.id, r.id, 'check', 'succeeded', now(), now(), now()
+      `insert into builds (team_id, pipeline_id, resource_id, name, status, created_at, started_at, ended_at, compacted_at)
+       select p.team_id, p.id, r.id, 'check', 'succeeded', now(), now(), now(), now()
        from resources r join pipelines p on p.id = r.pipeline_id`,
     ],
     [

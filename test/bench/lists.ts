@@ -164,7 +164,7 @@ async function measureAll(served: NestFastifyApplication): Promise<void> {
   const auth = served.get(AuthService);
   const tokenOf = async (name: string): Promise<string> =>
     (await auth.issue({ connector: 'local', subject: name, name, email: '', groups: [] })).token;
-  const callers = { admin: await tokenOf('admin'), member: await tokenOf('user-11'), nobody: undefined };
+  const callers = { admin: await tokenOf('admin'), member: await tokenOf('user-51'), nobody: undefined };
   const slow: string[] = [];
   const all = await routes();
   for (const [caller, token] of Object.entries(callers)) {
