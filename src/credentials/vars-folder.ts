@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { parse } from 'yaml';
 import type { JsonValue } from '../model/index.js';
+import { parseYaml } from '../pipelines/index.js';
 
 interface Owner {
   readonly teamName: string;
@@ -25,7 +25,7 @@ export async function readVar(folder: string, owner: Owner, name: string): Promi
     const text = await readIfThere(file, name);
     if (text !== undefined) return text.replace(/\r?\n$/, '');
     const yaml = await readIfThere(`${file}.yml`, name);
-    if (yaml !== undefined) return parseYaml(yaml, name);
+    if (yaml !== undefined) return parseYaml(yaml, `the file of var '${name}'`);
   }
   return undefined;
 }
@@ -41,13 +41,5 @@ async function readIfThere(file: string, name: string): Promise<string | undefin
     const code = (error as NodeJS.ErrnoException).code ?? '';
     if (['ENOENT', 'ENOTDIR', 'EISDIR', 'ENAMETOOLONG'].includes(code)) return undefined;
     throw new Error(`the file of var '${name}' cannot be read: ${code}`, { cause: error });
-  }
-}
-
-function parseYaml(text: string, name: string): JsonValue {
-  try {
-    return parse(text, { version: '1.1' }) as JsonValue;
-  } catch {
-    throw new Error(`the file of var '${name}' is not valid YAML`); // the parser's words would quote it
   }
 }

@@ -1,7 +1,7 @@
 import path from 'node:path';
-import { parse } from 'yaml';
 import type { JsonValue, LoadVarPlan, PlanNode } from '../../model/index.js';
 import { textsIn } from '../../events/index.js';
+import { parseYaml } from '../../pipelines/index.js';
 import { readArtifactFile } from '../artifact-path.js';
 import type { Walk } from '../build-run.js';
 import { fillVars } from '../fill-vars.js';
@@ -44,21 +44,25 @@ function formatOf(file: string): string {
 }
 
 function parseValue(text: string, format: string, file: string): JsonValue {
-  try {
-    switch (format) {
-      case 'raw':
-        return text;
-      case 'trim':
-        return text.trim();
-      case 'json':
-        return JSON.parse(text) as JsonValue;
-      case 'yml':
-      case 'yaml':
-        return parse(text, { version: '1.1' }) as JsonValue;
-    }
-  } catch {
-    // The parser's message would quote the file, which may be secret.
-    throw new Error(`file '${file}' is not valid ${format}`);
+  switch (format) {
+    case 'raw':
+      return text;
+    case 'trim':
+      return text.trim();
+    case 'json':
+      return parseJson(text, file);
+    case 'yml':
+    case 'yaml':
+      return parseYaml(text, `file '${file}'`);
   }
   throw new Error(`unknown format '${format}': write raw, trim, json, yml or yaml`);
+}
+
+function parseJson(text: string, file: string): JsonValue {
+  try {
+    return JSON.parse(text) as JsonValue;
+  } catch {
+    // The parser's message would quote the file, which may be secret.
+    throw new Error(`file '${file}' is not valid JSON`);
+  }
 }

@@ -1,10 +1,10 @@
-import { parse } from 'yaml';
 import type { BuildEvent, JsonObject, PlanNode, SetPipelinePlan } from '../../model/index.js';
 import {
   diffText,
   formatProblem,
   identifierFault,
   parsePipeline,
+  parseYaml,
   type ParentBuild,
   type SetPipelineResult,
 } from '../../pipelines/index.js';
@@ -99,12 +99,7 @@ async function templateVars(
 }
 
 function readVars(text: string, file: string): JsonObject {
-  let vars: unknown;
-  try {
-    vars = parse(text, { version: '1.1' });
-  } catch {
-    throw new Error(`var file '${file}' is not valid YAML`); // the parser's words would quote the file, which may be secret
-  }
+  const vars = parseYaml(text, `var file '${file}'`);
   if (vars === null || typeof vars !== 'object' || Array.isArray(vars))
     throw new Error(`var file '${file}' is not a map`);
   return vars as JsonObject;

@@ -5,4 +5,5 @@ export { identifierFault } from './identifier.js';
 export * from './job-graph.js';
 export { pipelineJsonSchema } from './pipeline-json-schema.js';
 export * from './parse.js';
+export { parseYaml } from './parse-yaml.js';
 export * from './problem.js';

@@ -40,6 +40,11 @@ groups:
     });
   });
 
+  it('takes nothing without digits for a number', () => {
+    const { config } = parsePipeline('jobs: [{name: e2}]\nuser_data: {dot: ., e: e-2, under: ._, float: 1e2}');
+    expect(config).toEqual({ jobs: [{ name: 'e2' }], user_data: { dot: '.', e: 'e-2', under: '._', float: 100 } });
+  });
+
   it('accepts JSON', () => {
     const { config } = parsePipeline(GOOD);
     expect(parsePipeline(JSON.stringify(config)).config).toEqual(config);

@@ -220,6 +220,8 @@ class Reader {
       return String(value);
     }
     if (typeof value === 'number' && !Number.isFinite(value)) {
+      // The library takes `.` and `e2` for numbers, though they have no digits; Go's does not.
+      if (Number.isNaN(value) && node.source !== undefined && !/^\.nan$/i.test(node.source)) return node.source;
       this.note(path, `${node.source ?? value} is not a number that JSON can hold`, offsetOf(node), QUOTE_IT);
       return String(value);
     }
