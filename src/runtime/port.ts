@@ -38,6 +38,8 @@ export interface Runtime {
   signal(handle: Handle, signal: 'INT' | 'TERM' | 'KILL'): Promise<void>;
   /** After exit, also after failure. Idempotent: the same handle and output give the same artifact. */
   sealOutput(handle: Handle, output: string): Promise<ArtifactRef>;
+  /** After exit: the caches go to the next step that asks, which need not wait for {@link Runtime.remove}. Idempotent. */
+  returnCaches?(handle: Handle): Promise<void>;
   /** Idempotent. Logs and outputs must be stored before. Ends what {@link Runtime.exec} has begun there. */
   remove(handle: Handle): Promise<void>;
   /**

@@ -157,6 +157,18 @@ describe('a cache', () => {
     expect(await used('ls cache', 'team/other-job')).toBe('');
   });
 
+  it('goes to the next step before the one that failed is removed, and is not brought back by that', async () => {
+    const failed = await m.start('echo one >cache/a; exit 1', { mounts: [cache('early')] });
+    await m.wait(failed);
+    await m.runtime.returnCaches(failed);
+    await m.runtime.returnCaches(failed); // as after a crash
+    expect(await used('ls cache; echo two >cache/b', 'early')).toBe('a\n');
+    const look = { argv: ['sh', '-c', 'touch cache/mine'], env: {} };
+    expect(await (await m.runtime.exec(failed, look)).exit).toBe(0);
+    await m.runtime.remove(failed);
+    expect(await used('ls cache', 'early')).toBe('a\nb\n');
+  });
+
   it('is empty for a second step at the same time, and the last one leaves its own', async () => {
     await used('echo x >cache/old', 'busy');
     const first = await m.start('ls cache; echo 1 >cache/first', { mounts: [cache('busy')] });

@@ -57,6 +57,7 @@ async function runTask(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<Leaf
     const end = await runProcess(node, step, spec, walk, deadline);
     const secrets = task.vars.length > 0 ? { vars: task.vars } : {};
     const result = { artifacts: await sealOutputs(spec, plan, end, walk), ...secrets };
+    await run.parts.runtime.returnCaches(spec.handle);
     if (end.isInterrupted) {
       return { ...interrupted(node, walk, deadline, end.lastEvents), result };
     }

@@ -112,6 +112,10 @@ export class RuntimePool implements Runtime {
     return (await this.home(handle)).sealOutput(handle, output);
   }
 
+  async returnCaches(handle: Handle): Promise<void> {
+    await (await this.home(handle)).returnCaches?.(handle);
+  }
+
   async remove(handle: Handle): Promise<void> {
     await (await this.home(handle)).remove(handle);
     this.homes.delete(handle);

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, readFile, rename, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { NotFoundError, UserError } from '../../platform/index.js';
 import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-store.js';
@@ -23,10 +23,13 @@ import { PLAIN, type Isolation } from './isolation.js';
 import { removeGroups } from './limits.js';
 import { checkSpec, otherUser, ownUser } from './check-spec.js';
 import { FolderChanges, followFile } from './log-reader.js';
-import { ownFolder, returnCaches, sweepCaches, type MountStores } from './mounts.js';
+import { ownFolder, returnCaches, standInForCaches, sweepCaches, type MountStores } from './mounts.js';
 import { bootId, commandsOf, isAlive, signalTree } from './processes.js';
 import { prepareStep, StepFolder, type StepRecord } from './step-folder.js';
 import { endFlood, exitState, lossOf, MAX_RESULT_BYTES, RESULT_TOO_LARGE, supervise, treeOf } from './supervision.js';
+
+/** File that says that the step's caches were given to later steps. */
+const RETURNED = 'caches-returned';
 
 /**
  * Steps as processes of this machine. Everything known about a step stands in its folder `<dataDir>/steps/<handle>`, and a
@@ -186,13 +189,14 @@ export class HostRuntime implements Runtime {
     return artifacts.create(id, (tree) => copyTree(dir, tree));
   }
 
-  /** What the step handed on as outputs stands in its folder again. */
+  /** What the step handed on as outputs stands in its folder again; a cache that the next step has is an empty folder. */
   async exec(handle: Handle, spec: ExecSpec): Promise<ExecSession> {
     const folder = this.folderOf(handle);
     const record = await this.demand(handle, folder);
     if (record.sandbox === undefined && spec.user !== undefined && spec.user !== ownUser()) throw otherUser(spec.user);
     const isOver = isSettled(await this.inspect(handle));
     if (isOver) await this.bringBackOutputs(handle, folder, record);
+    if (await isThere(folder.file(RETURNED))) await standInForCaches(folder.work, record.caches);
     const place = await readPlace(folder.dir);
     const enter = await this.wayInto(folder, record, isOver);
     return execInPlace(
@@ -230,30 +234,37 @@ export class HostRuntime implements Runtime {
     return sweepCaches(this.stores.caches, live);
   }
 
+  async returnCaches(handle: Handle): Promise<void> {
+    const folder = this.folderOf(handle);
+    const { caches = [] } = (await folder.record()) ?? {};
+    if (caches.length === 0) return;
+    const { exit } = await this.inspect(handle);
+    // A cache that was being written when its step was killed may be broken in ways that no later step repairs.
+    if (exit === undefined || exit.signal !== undefined) return;
+    await writeFile(folder.file(RETURNED), '');
+    await returnCaches(this.stores.caches, folder.work, caches);
+  }
+
   async remove(handle: Handle): Promise<void> {
     const folder = this.folderOf(handle);
     const record = await folder.record();
     if (record !== undefined) {
       await endExecs(record.marker);
-      const state = await this.endForRemoval(handle, folder, record);
-      // A cache that was being written when its step was killed may be broken in ways that no later step repairs.
-      if (state.exit !== undefined && state.exit.signal === undefined) {
-        await returnCaches(this.stores.caches, folder.work, record.caches);
-      }
+      await this.endForRemoval(handle, folder, record);
+      // What somebody who looked around has left there is no cache.
+      if (!(await isThere(folder.file(RETURNED)))) await this.returnCaches(handle);
     }
     await discard(this.steps, handle);
     await removeGroups(record?.groups ?? []);
   }
 
-  private async endForRemoval(handle: Handle, folder: StepFolder, record: StepRecord): Promise<StepState> {
+  private async endForRemoval(handle: Handle, folder: StepFolder, record: StepRecord): Promise<void> {
     await this.signal(handle, 'KILL');
     for (let round = 0; round < 1000; round++) {
-      const state = await this.inspect(handle);
-      if (state.phase !== 'running') return state;
+      if ((await this.inspect(handle)).phase !== 'running') return;
       await sleep(5);
     }
     await signalTree({ main: await folder.supervisor(), marker: record.marker }, 'KILL');
-    return this.inspect(handle);
   }
 
   private async demand(handle: Handle, folder: StepFolder): Promise<StepRecord> {

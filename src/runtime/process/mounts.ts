@@ -159,6 +159,14 @@ export async function returnCaches(caches: string, work: string, mounted: readon
   }
 }
 
+/** Empty folders where the caches were, as the sandbox of a step that is over needs them. */
+export async function standInForCaches(work: string, mounted: readonly MountedCache[]): Promise<void> {
+  for (const { path: at } of mounted) {
+    const parent = await ownFolder(work, path.posix.dirname(at));
+    if (parent !== undefined) await mkdir(path.join(parent, path.posix.basename(at))).catch(() => undefined);
+  }
+}
+
 /**
  * Removes the caches whose keys `live` does not give. One that a step has now is not there to be removed: it goes when it came
  * back.
