@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { formatProblem, parsePipeline, parseTaskConfig, validatePipelineConfig } from '../../src/pipelines/index.js';
+import { ResourceTypeRegistry } from '../../src/resources/registry.js';
 import { blocksIn, markdownPages } from './markdown.js';
 
 /** Every `yaml` block is language of pipelines; other YAML is marked as `yml`. */
@@ -14,6 +15,7 @@ const SECTIONS = ['resources', 'resource_types', 'var_sources', 'groups', 'displ
 describe('the examples in the documentation', () => {
   it.each(examples)('%s is accepted by the server', (_place, text) => {
     expect(problemsOf(text)).toEqual([]);
+    expect(faultsOfTypes(parse(text, { version: '1.1', merge: true }))).toEqual([]);
   });
 });
 
@@ -28,6 +30,24 @@ describe('reading an example', () => {
     ['a warning', '- in_parallel: {stepz: []}', "unknown field 'stepz' is ignored"],
   ])('finds the mistake in %s', (_what, text, mistake) => {
     expect(problemsOf(text).join('\n')).toContain(mistake);
+  });
+});
+
+describe('sources and params in an example', () => {
+  it.each([
+    ['a source', '{resources: [{name: a, type: git, source: {url: x}}]}', 'source of a'],
+    [
+      'an image',
+      '{platform: linux, image_resource: {type: registry-image, source: {repo: x}}}',
+      'source of registry-image',
+    ],
+    [
+      'params of a get',
+      '{resources: [{name: a, type: time, source: {interval: 1h}}], plan: [{get: a, params: {x: 1}}]}',
+      'params of get "a"',
+    ],
+  ])('are those of the type: %s', (_what, text, place) => {
+    expect(faultsOfTypes(parse(text)).join('\n')).toContain(place);
   });
 });
 
@@ -98,4 +118,44 @@ function namesUnder(value: unknown, keys: readonly string[], isUnder = false): s
   if (typeof value === 'string') return isUnder ? [value] : [];
   if (value === null || typeof value !== 'object') return [];
   return Object.entries(value).flatMap(([key, item]) => namesUnder(item, keys, isUnder || keys.includes(key)));
+}
+
+interface Typed {
+  readonly name?: string;
+  readonly type?: string;
+  readonly source?: unknown;
+}
+
+const registry = new ResourceTypeRegistry();
+
+/** What built-in types say of the sources and params in an example. Vars may be anything. */
+function faultsOfTypes(example: unknown): string[] {
+  const { resources = [], resource_types: own = [] } = (example ?? {}) as Record<string, readonly Typed[] | undefined>;
+  const typeOf = (name: unknown): string | undefined => resources.find((each) => each.name === name)?.type;
+  const schemaOf = (type: unknown): ReturnType<typeof registry.get>['schema'] | undefined =>
+    typeof type === 'string' && registry.has(type) && !own.some(({ name }) => name === type)
+      ? registry.get(type).schema
+      : undefined;
+  const faults: string[] = [];
+  const judge = (
+    what: string,
+    schema: { safeParse(value: unknown): { success: boolean; error?: unknown } } | undefined,
+    value: unknown,
+  ): void => {
+    const result = schema?.safeParse(value ?? {});
+    if (result && !result.success && !JSON.stringify(value ?? '').includes('(('))
+      faults.push(`${what}: ${String(result.error)}`);
+  };
+  const walk = (value: unknown): void => {
+    if (value === null || typeof value !== 'object') return;
+    const { type, name, source, get, put, resource, params } = value as Step;
+    if (source !== undefined) judge(`source of ${String(name ?? type)}`, schemaOf(type)?.source, source);
+    if (get !== undefined)
+      judge(`params of get ${JSON.stringify(get)}`, schemaOf(typeOf(resource ?? get))?.getParams, params);
+    if (put !== undefined)
+      judge(`params of put ${JSON.stringify(put)}`, schemaOf(typeOf(resource ?? put))?.putParams, params);
+    Object.values(value).forEach(walk);
+  };
+  walk(example);
+  return faults;
 }

@@ -52,13 +52,13 @@ function withoutVars(value: unknown): unknown {
   return {
     ...others,
     ...(kept === undefined ? {} : { anyOf: withoutVars(kept) }),
-    ...(type === undefined ? {} : { type: looseType(types) }),
+    ...(type === undefined ? {} : { type: 'pattern' in rest ? 'string' : looseType(types) }),
   };
 }
 
 /** Numbers and booleans count as text in many places, which is said in the text, too. */
 function looseType(types: readonly unknown[]): unknown {
-  if (types.includes('string')) return 'string';
+  if (types.includes('string') && types.includes('number')) return 'string';
   return types.length === 1 ? types[0] : types;
 }
 

@@ -4,9 +4,10 @@ import type { Finding, Path } from './finding.js';
 import { describePath, describePlainPath } from './place.js';
 import type { Problem, Warning } from './problem.js';
 import { checkPipeline } from './rules.js';
-import { pipelineConfig, taskConfig } from './schema.js';
+import { pipelineConfig } from './schema.js';
 import { Findings, type Shape } from './shape.js';
 import { checkTaskConfig } from './step-rules.js';
+import { taskConfig } from './task-schema.js';
 import { MAX_DEPTH, readYaml, type YamlText } from './yaml-reader.js';
 
 export interface ParseOptions {

@@ -1,4 +1,4 @@
-import { parseDurationMs, type PipelineConfig, type TaskConfig, type Version } from '../../model/index.js';
+import type { PipelineConfig, Version } from '../../model/index.js';
 import { conditionFault } from './condition.js';
 import type { Path } from './finding.js';
 import * as mean from './meanings.js';
@@ -22,57 +22,11 @@ import {
   type Findings,
   type Shape,
 } from './shape.js';
+import { duration, interval, limits, taskConfig, version } from './task-schema.js';
 
 /** Field by field what a pipeline may hold; laws that span fields are in rules.ts. */
 
-const AMOUNTS = '[+-]?((\\d+(\\.\\d*)?|\\.\\d+)(ns|us|µs|ms|s|m|h))+';
-const durationText = (more: string): JsonSchema => ({
-  type: ['string', 'integer'],
-  pattern: `^(${more}0|${AMOUNTS}|[\\s\\S]*\\(\\([\\s\\S]*)$`,
-  minimum: 0,
-  maximum: 0, // the only number that is a duration
-  examples: ['90s', '10m', '1h30m'],
-});
-
-const duration = described<string>(durationText(''), (value, at, found) => {
-  const read = looseText(value, at, found);
-  // Inside `across` a var may still stand here; it is judged when the step runs.
-  if (read === undefined || read.includes('((') || parseDurationMs(read) !== undefined) return read;
-  found.problem(at, `invalid duration '${read}'`, { hint: 'write it like 90s, 10m or 1h30m' });
-  return undefined;
-});
-
-const interval = described<string>(durationText('never|'), (value, at, found) =>
-  value === 'never' ? value : duration(value, at, found),
-);
-
-const MEMORY = /^\d+\s*(?:[kmg]i?)?b?$/i;
-const memory = described<string | number>({ type: ['integer', 'string'], examples: ['512MB'] }, (value, at, found) => {
-  if (typeof value === 'number') return integer(value, at, found);
-  const read = text(value, at, found);
-  if (read === undefined || read.includes('((') || MEMORY.test(read)) return read;
-  found.problem(at, `invalid memory size '${read}'`, { hint: 'write it like 512MB or 1GB' });
-  return undefined;
-});
-
-const cpu = described<string | number>({ type: ['integer', 'string'] }, (value, at, found) =>
-  typeof value === 'string' && value.includes('((') ? value : integer(value, at, found),
-);
-
-const limits = fields({ cpu, memory }, { unknown: 'warn', meanings: mean.LIMITS });
-
 const looseVersion = mapOf(looseText) as Shape<Version>;
-
-/** Versions inside steps and tasks must be quoted: `1.10` as a number would be another version. */
-const version = mapOf(
-  described({ type: 'string' }, (value, at, found) => {
-    if (typeof value === 'string') return value;
-    found.problem(at, `the value ${JSON.stringify(value)} of ${at.at(-1)} is not a string`, {
-      hint: 'put it in quotes',
-    });
-    return undefined;
-  }),
-) as Shape<Version>;
 
 const everyOrLatest = oneOf('latest', 'every');
 const getVersion = described(anyOf(everyOrLatest.json, version.json), (value, at, found) =>
@@ -95,32 +49,6 @@ const passedMap = extension(
 const passed = described(anyOf(list(passedTerm).json, REF_PASSED), (value, at, found) =>
   isMap(value) ? passedMap(value, at, found) : list(passedTerm)(value, at, found),
 );
-
-const imageResource = fields(
-  { name: text, type: text, source: opaqueMap, params: opaqueMap, version, tags: list(text) },
-  { unknown: 'warn', required: { type: 'has no type' }, meanings: mean.IMAGE_RESOURCE },
-);
-
-/** A task file, or a task's inline `config`. */
-export const taskConfig = fields(
-  {
-    platform: text,
-    image_resource: imageResource,
-    rootfs_uri: text,
-    inputs: list(fields({ name: text, path: text, optional: flag }, { unknown: 'warn', meanings: mean.TASK_INPUT })),
-    outputs: list(fields({ name: text, path: text }, { unknown: 'warn', meanings: mean.TASK_OUTPUT })),
-    caches: list(
-      fields(
-        { path: text, ttl: duration },
-        { unknown: 'warn', required: { path: 'has no path' }, meanings: mean.TASK_CACHE },
-      ),
-    ),
-    params: opaqueMap,
-    run: fields({ path: text, args: list(text), dir: text, user: text }, { unknown: 'warn', meanings: mean.TASK_RUN }),
-    container_limits: limits,
-  },
-  { required: { platform: "missing 'platform'" }, meanings: mean.TASK },
-) as Shape<TaskConfig>;
 
 const maxInFlight = described<string | number>(
   anyOf({ type: 'integer', minimum: 1 }, { enum: ['all'] }),
