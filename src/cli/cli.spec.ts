@@ -88,7 +88,7 @@ describe('a watched build', () => {
   ): { out: string; code: number | undefined } {
     let out = '';
     const io = { out: (text: string) => void (out += text) } as unknown as Io;
-    const printer = new EventPrinter({ io, paint: plain }, timestamps);
+    const printer = new EventPrinter({ io, paint: plain, isJson: false }, timestamps);
     let code: number | undefined;
     for (const { event = '', ...data } of events) code = printer.print({ event, version: '1.0', data }) ?? code;
     return { out, code };

@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { createParser } from 'eventsource-parser';
 import { CliError } from './io.js';
+import { pipelineRef } from './pipeline-ref.js';
+import { tlsFetch, type TlsOptions } from './tls-fetch.js';
 
 /** Builds a path, percent-escaping every value: names may hold slashes, spaces and any letter. */
 export function route(parts: TemplateStringsArray, ...values: readonly (string | number)[]): string {
@@ -31,16 +34,39 @@ interface Call {
 
 /** All that the CLI knows of a server: its public API. */
 export class ApiClient {
+  private readonly http: typeof fetch;
+
   constructor(
     /** Without a trailing slash; may have a path. */
     readonly url: string,
     readonly team: string,
     private readonly token: string | undefined,
-  ) {}
+    /** For servers whose certificate the machine does not know. */
+    readonly tls?: TlsOptions,
+  ) {
+    this.http = tls ? tlsFetch(tls) : fetch;
+  }
 
-  /** Path of a pipeline of the target's team. */
-  pipeline(name: string): string {
-    return route`/api/v1/teams/${this.team}/pipelines/${name}`;
+  /**
+   * Path of a pipeline of the target's team.
+   * @param written its name, perhaps with instance vars: `app/branch:main`
+   * @param rest what follows in the path; may have a query
+   */
+  pipeline(written: string, rest = ''): string {
+    const { name, instanceVars } = pipelineRef(written);
+    const path = route`/api/v1/teams/${this.team}/pipelines/${name}` + rest;
+    if (!instanceVars) return path;
+    return path + (path.includes('?') ? '&' : '?') + route`vars=${JSON.stringify(instanceVars)}`;
+  }
+
+  /** The same server and login, for what belongs to another team. */
+  ofTeam(team: string): ApiClient {
+    return new ApiClient(this.url, team, this.token, this.tls);
+  }
+
+  /** Path of another team. */
+  teamNamed(name: string): string {
+    return route`/api/v1/teams/${name}`;
   }
 
   get teamPath(): string {
@@ -68,8 +94,10 @@ export class ApiClient {
 
   /** Sends JSON, or nothing at all. @returns the answer's JSON; undefined when it has none. */
   async send<Body>(method: 'PUT' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<Body> {
-    const call = body === undefined ? {} : { body: JSON.stringify(body), contentType: 'application/json' };
-    return parsed<Body>(await (await this.call(method, path, call)).text());
+    const content = body === undefined ? {} : { body: JSON.stringify(body), contentType: 'application/json' };
+    // By its key the server knows a request that comes twice.
+    const headers: Record<string, string> = method === 'POST' ? { 'idempotency-key': randomUUID() } : {};
+    return parsed<Body>(await (await this.call(method, path, { ...content, headers })).text());
   }
 
   /** One request. @throws {@link Refused} unless the answer is 2xx, {@link CliError} when there is no answer. */
@@ -112,9 +140,10 @@ export class ApiClient {
     }
   }
 
-  private async fetch(method: string, path: string, init: RequestInit): Promise<Response> {
+  /** As {@link call}, but any answer is one. */
+  async fetch(method: string, path: string, init: RequestInit = {}): Promise<Response> {
     try {
-      return await fetch(this.url + path, { ...init, method });
+      return await this.http(this.url + path, { ...init, method });
     } catch (error) {
       if (init.signal?.aborted) throw error;
       const { cause } = error as { cause?: { code?: string; message?: string } };
@@ -133,10 +162,11 @@ function parsed<Body>(text: string): Body {
 function refusalText(status: number, text: string, url: string): string {
   if (status === 401) return `not logged in to ${url}, or the login has expired: run \`weir login\``;
   try {
-    const { message, error_description: description, errors } = JSON.parse(text) as Record<string, unknown>;
+    const { message, stderr, error_description: description, errors } = JSON.parse(text) as Record<string, unknown>;
     if (Array.isArray(errors) && errors.length > 0 && errors.every((e) => typeof e === 'string'))
       return errors.join('\n');
     if (typeof message === 'string') return message;
+    if (typeof stderr === 'string') return stderr;
     if (typeof description === 'string') return description;
   } catch {
     // Not JSON: a proxy's page, or plain words.

@@ -1,4 +1,5 @@
 import type { Paint } from './io.js';
+import { writtenRef } from './pipeline-ref.js';
 import type { WireBuild } from './wire.js';
 
 /** Rows under headings, columns as wide as their widest cell. Cells may hold colour codes. */
@@ -72,5 +73,6 @@ export function pausedWords(by?: string, at?: number, reason?: string): string {
 /** `pipeline/job #7`, `one-off #12`. */
 export function buildName(build: WireBuild): string {
   if (build.pipeline_name === undefined) return `build ${build.id}`;
-  return `${build.pipeline_name}/${build.job_name ?? build.resource_name ?? ''} #${build.name}`;
+  const pipeline = writtenRef(build.pipeline_name, build.pipeline_instance_vars);
+  return `${pipeline}/${build.job_name ?? build.resource_name ?? ''} #${build.name}`;
 }

@@ -2,6 +2,7 @@ import os from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { Writable, type Readable } from 'node:stream';
 import { styleText } from 'node:util';
+import { openBrowser } from './open-browser.js';
 
 /** The world as the CLI sees it; tests pass their own. */
 export interface Io {
@@ -18,11 +19,19 @@ export interface Io {
   out(text: string): void;
   err(text: string): void;
   /** Asks one line; what is typed after a hidden question is not shown. */
-  ask(question: string, options?: { readonly hidden?: boolean }): Promise<string>;
+  ask(question: string, options?: AskOptions): Promise<string>;
+  /** Opens a page in the person's browser, where there may be one. */
+  browse?(page: string): void;
   /** All of standard input. */
   readAll(): Promise<string>;
   /** Bytes to and from whoever is there, for a shell somewhere else. */
   readonly console?: Console;
+}
+
+export interface AskOptions {
+  readonly hidden?: boolean;
+  /** Gives up the question. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Console {
@@ -52,8 +61,10 @@ export function processIo(signal: AbortSignal): Io {
     now: () => new Date(),
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
-    ask,
+    ask: (question, { hidden, signal: given } = {}) =>
+      ask(question, hidden ?? false, given ? AbortSignal.any([signal, given]) : signal),
     console: processConsole(),
+    browse: openBrowser,
     readAll: async () => {
       let text = '';
       for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
@@ -76,12 +87,14 @@ function processConsole(): Console {
   return { input, output, error, window };
 }
 
-async function ask(question: string, { hidden = false } = {}): Promise<string> {
+async function ask(question: string, hidden: boolean, signal: AbortSignal): Promise<string> {
   process.stdout.write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: hidden ? silent : process.stdout, terminal: hidden });
   try {
-    return await lines.question('');
+    // While keys are read one by one Ctrl-C is one of them.
+    lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+    return await lines.question('', { signal });
   } finally {
     lines.close();
     if (hidden) process.stdout.write('\n');

@@ -1,22 +1,31 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../platform/version.js';
-import type { Cli } from './cli.js';
+import { say, type Cli } from './cli.js';
+import { auditCommand } from './commands/audit.js';
 import { buildCommands } from './commands/builds.js';
+import { cacheCommands } from './commands/caches.js';
+import { completionCommands } from './commands/completion.js';
 import { configCommands } from './commands/configs.js';
+import { curlCommand } from './commands/curl.js';
 import { executeCommand } from './commands/execute.js';
 import { explainCommand } from './commands/explain.js';
 import { containerCommands } from './commands/intercept.js';
 import { jobCommands } from './commands/jobs.js';
 import { loginCommands } from './commands/login.js';
+import { operatorCommands } from './commands/operator.js';
 import { planCommand } from './commands/plan.js';
 import { pipelineCommands } from './commands/pipelines.js';
 import { resourceCommands } from './commands/resources.js';
 import { schemaCommand } from './commands/schema.js';
 import { serveCommand } from './commands/serve.js';
 import { sourcesCommand } from './commands/sources.js';
+import { targetCommands } from './commands/targets.js';
+import { teamCommands } from './commands/teams.js';
+import { tokensCommand } from './commands/tokens.js';
 import { workersCommand } from './commands/workers.js';
 import { watchCommand } from './commands/watch.js';
 import { CliError, painter, type Io } from './io.js';
+import { leaves } from './reference.js';
 import { connect } from './targets.js';
 
 const INTERRUPTED = 130;
@@ -30,10 +39,13 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
     io,
     paint: painter(io),
     exitCode: 0,
+    isJson: false,
+    connectTo: (choice) => connect(io, choice),
     connect: (command) => connect(io, command.optsWithGlobals()),
   };
   try {
-    await program(cli).parseAsync(argv, { from: 'user' });
+    // No option of the program: commands have a `--version` of their own.
+    await program(cli).parseAsync(argv[0] === '--version' ? ['version'] : argv, { from: 'user' });
     return cli.exitCode;
   } catch (error) {
     return explain(error, cli);
@@ -44,7 +56,6 @@ export async function run(argv: readonly string[], io: Io): Promise<number> {
 export function program(cli: Cli): Command {
   const weir = new Command('weir')
     .description('Weir, a resource-driven continuous scheduler')
-    .version(VERSION, '--version', 'print the version')
     .option('-t, --target <name>', 'a server in ~/.weirrc (default: the last login, or WEIR_TARGET_URL and WEIR_TOKEN)')
     .option('--team <name>', "another team than the target's")
     .showSuggestionAfterError()
@@ -55,6 +66,7 @@ export function program(cli: Cli): Command {
     );
   const commands = [
     ...loginCommands(cli),
+    ...targetCommands(cli),
     serveCommand(),
     ...configCommands(cli),
     ...pipelineCommands(cli),
@@ -65,12 +77,24 @@ export function program(cli: Cli): Command {
     executeCommand(cli),
     ...containerCommands(cli),
     ...resourceCommands(cli),
+    ...cacheCommands(cli),
     sourcesCommand(cli),
+    ...teamCommands(cli),
+    tokensCommand(cli),
+    auditCommand(cli),
     workersCommand(cli),
+    ...operatorCommands(cli),
+    curlCommand(cli),
     planCommand(),
     schemaCommand(cli),
+    versionCommand(cli),
+    ...completionCommands(cli),
   ];
-  for (const command of commands) weir.addCommand(command);
+  for (const command of commands) weir.addCommand(command, { hidden: command.name().startsWith('_') });
+  for (const command of leaves(weir)) if (!PLAIN.includes(command.name())) withJson(command);
+  weir.hook('preAction', (_weir, command) => {
+    cli.isJson = command.getOptionValue('json') === true;
+  });
   eachCommand(weir, (command) => {
     command.exitOverride().configureOutput({
       writeOut: (text) => cli.io.out(text),
@@ -79,6 +103,19 @@ export function program(cli: Cli): Command {
     });
   });
   return weir;
+}
+
+function versionCommand(cli: Cli): Command {
+  return new Command('version')
+    .description('print the version of this CLI, as `weir --version`')
+    .action(() => say(cli, VERSION, { version: VERSION }));
+}
+
+/** What has one form of output only. */
+const PLAIN = ['serve', 'completion', '__complete', 'plan', 'schema', 'curl', 'intercept', 'export', 'format-pipeline'];
+
+function withJson(command: Command): void {
+  if (!command.options.some(({ long }) => long === '--json')) command.option('--json', 'for programs');
 }
 
 function eachCommand(command: Command, visit: (command: Command) => void): void {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { didYouMean } from '../model/index.js';
 import { ApiClient } from './client.js';
 import { CliError, type Io } from './io.js';
+import type { TlsOptions } from './tls-fetch.js';
 
 const FILE = '.weirrc';
 export const DEFAULT_URL = 'http://127.0.0.1:8080';
@@ -12,6 +13,8 @@ export interface Target {
   readonly url: string;
   readonly team: string;
   readonly token?: string;
+  /** For a server whose certificate the machine does not know. */
+  readonly tls?: TlsOptions;
 }
 
 interface TargetsFile {
@@ -37,17 +40,17 @@ export async function readTargets(io: Io): Promise<TargetsFile> {
   }
 }
 
-/** Replaces the file in one step; only its owner can read it, for it holds tokens. */
+/** Keeps a target, and makes it the current one. */
 export async function saveTarget(io: Io, name: string, target: Target): Promise<void> {
   const { targets } = await readTargets(io);
+  await writeTargets(io, { current: name, targets: { ...targets, [name]: target } });
+}
+
+/** Replaces the file in one step; only its owner can read it, for it holds tokens. */
+export async function writeTargets(io: Io, content: TargetsFile): Promise<void> {
   const file = path.join(io.home, FILE);
-  const text = JSON.stringify(
-    { current: name, targets: { ...targets, [name]: target } } satisfies TargetsFile,
-    null,
-    2,
-  );
   const temporary = `${file}.${process.pid}`;
-  await writeFile(temporary, `${text}\n`, { mode: 0o600 });
+  await writeFile(temporary, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
   await chmod(temporary, 0o600);
   await rename(temporary, file);
 }
@@ -74,17 +77,22 @@ export async function chooseTarget(
   const file = await readTargets(io);
   const name = target ?? file.current;
   if (name === undefined) throw new CliError('not logged in to any server: run `weir login`');
-  const found = file.targets[name];
-  if (!found)
-    throw new CliError(
-      `no target "${name}" in ~/${FILE}${didYouMean(name, Object.keys(file.targets))}: run \`weir login -t ${name}\``,
-    );
+  const found = demandTarget(file, name);
   return { ...found, name, ...(team === undefined ? {} : { team }) };
 }
 
+/** @throws {@link CliError} naming a near one. */
+export function demandTarget({ targets }: TargetsFile, name: string): Target {
+  const found = targets[name];
+  if (found) return found;
+  throw new CliError(
+    `no target "${name}" in ~/${FILE}${didYouMean(name, Object.keys(targets))}: run \`weir login -t ${name}\``,
+  );
+}
+
 export async function connect(io: Io, choice: TargetChoice): Promise<ApiClient> {
-  const { url, team, token } = await chooseTarget(io, choice);
-  return new ApiClient(url, team, token);
+  const { url, team, token, tls } = await chooseTarget(io, choice);
+  return new ApiClient(url, team, token, tls);
 }
 
 /** @throws {@link CliError} unless it is an http address. */

@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import type { JsonObject, JsonValue } from '../model/index.js';
 import { another } from './cli.js';
 import { CliError } from './io.js';
+import { isMap, withField } from './pipeline-ref.js';
 
 /** Where template vars come from. */
 export interface VarOptions {
@@ -28,10 +29,10 @@ export async function readVars(options: VarOptions): Promise<JsonObject> {
     if (!isMap(loaded)) throw new CliError(`${file} is not a map of vars`);
     vars = { ...vars, ...loaded };
   }
-  for (const pair of options.var ?? []) vars = assign(vars, ...namedValue(pair));
+  for (const pair of options.var ?? []) vars = withField(vars, ...namedValue(pair));
   for (const pair of options.yamlVar ?? []) {
     const [name, text] = namedValue(pair);
-    vars = assign(vars, name, parseYaml(text, `the value of ${name}`));
+    vars = withField(vars, name, parseYaml(text, `the value of ${name}`));
   }
   return vars;
 }
@@ -43,19 +44,8 @@ export function namedValue(pair: string): [name: string, value: string] {
   return [pair.slice(0, equals), pair.slice(equals + 1)];
 }
 
-function assign(vars: JsonObject, name: string, value: JsonValue): JsonObject {
-  const dot = name.indexOf('.');
-  if (dot <= 0) return { ...vars, [name]: value };
-  const head = name.slice(0, dot);
-  const present = vars[head];
-  return { ...vars, [head]: assign(isMap(present) ? present : {}, name.slice(dot + 1), value) };
-}
-
-function isMap(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function parseYaml(text: string, what: string): JsonValue {
+/** @throws CliError with the reason in one line. */
+export function parseYaml(text: string, what: string): JsonValue {
   try {
     return parse(text) as JsonValue;
   } catch (error) {

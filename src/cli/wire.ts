@@ -1,3 +1,5 @@
+import type { JsonObject } from '../model/index.js';
+
 /** What the CLI reads out of answers. Names and types are those of the wire contract; `pause_reason`, `why` and sources are ours. */
 
 export interface WireBuild {
@@ -8,6 +10,7 @@ export interface WireBuild {
   readonly job_name?: string;
   readonly resource_name?: string;
   readonly pipeline_name?: string;
+  readonly pipeline_instance_vars?: JsonObject;
   readonly start_time?: number;
   readonly end_time?: number;
   readonly created_by?: string;
@@ -43,6 +46,8 @@ export interface WireSlotUse {
 export interface WirePipeline {
   readonly id: number;
   readonly name: string;
+  readonly instance_vars?: JsonObject;
+  readonly team_name: string;
   readonly paused: boolean;
   readonly paused_by?: string;
   readonly paused_at?: number;
@@ -56,6 +61,9 @@ export interface WirePipeline {
 export interface WireJob {
   readonly id: number;
   readonly name: string;
+  readonly team_name: string;
+  readonly pipeline_name: string;
+  readonly pipeline_instance_vars?: JsonObject;
   readonly paused?: boolean;
   readonly paused_by?: string;
   readonly paused_at?: number;

@@ -17,6 +17,8 @@ export class CliRunner {
   /** What the person answers, in order; without answers nobody can be asked. */
   answers: string[] = [];
   input = '';
+  /** Sees what goes to standard error while the command runs. */
+  onErr: ((text: string) => void) | undefined;
   hasColours = false;
   /** Where a shell somewhere else reads and writes. */
   console: Console | undefined;
@@ -35,7 +37,10 @@ export class CliRunner {
       ...(this.console ? { console: this.console } : {}),
       now: () => new Date(),
       out: (text) => void (out += text),
-      err: (text) => void (err += text),
+      err: (text) => {
+        err += text;
+        this.onErr?.(text);
+      },
       ask: async (question) => {
         out += question;
         return this.answers.shift() ?? '';

@@ -12,7 +12,7 @@ import { CliError } from '../io.js';
 import { packFolder } from '../pack.js';
 import { namedValue, readText, readVars, withVarOptions, type VarOptions } from '../vars.js';
 import type { WireBuild } from '../wire.js';
-import { watchBuild } from './watch.js';
+import { sayBegun, watchBuild } from './watch.js';
 
 interface ExecuteOptions extends VarOptions {
   readonly config: string;
@@ -76,9 +76,11 @@ async function execute(cli: Cli, client: ApiClient, args: readonly string[], opt
     tags: options.tag ?? [],
     ...(options.image === undefined ? {} : { image: options.image }),
   });
-  const owner = options.inputsFrom ? client.pipeline(options.inputsFrom.pipeline) : client.teamPath;
-  const build = await client.send<WireBuild>('POST', `${owner}/builds`, plan);
-  cli.io.out(`executing build ${build.id} at ${client.url}/builds/${build.id}\n`);
+  const owner = options.inputsFrom
+    ? client.pipeline(options.inputsFrom.pipeline, '/builds')
+    : `${client.teamPath}/builds`;
+  const build = await client.send<WireBuild>('POST', owner, plan);
+  sayBegun(cli, `executing build ${build.id} at ${client.url}/builds/${build.id}`, build);
   const exitCode = await watchOrAbort(cli, client, build.id);
   await fetchAll(client, build.id, outputs);
   return exitCode;
@@ -117,7 +119,7 @@ async function demandEmpty(dir: string): Promise<void> {
 }
 
 async function inputsOfJob(client: ApiClient, { pipeline, name }: Place): Promise<WireJobInput[]> {
-  return client.get(client.pipeline(pipeline) + route`/jobs/${name}/inputs`);
+  return client.get(client.pipeline(pipeline, route`/jobs/${name}/inputs`));
 }
 
 async function uploadAll(

@@ -7,7 +7,6 @@ import type { WireBuild, WireBuildExplanation, WireJobExplanation, WireText } fr
 
 interface ExplainOptions {
   readonly build?: string;
-  readonly json?: boolean;
 }
 
 /** `weir explain`: why a job runs or does not, and why a build ran with its versions. */
@@ -16,17 +15,19 @@ export function explainCommand(cli: Cli): Command {
     .description('say why a job runs or does not: what blocks it, which versions it may use, and what would help')
     .addArgument(new Argument('<pipeline/job>', 'the job').argParser(place))
     .option('-b, --build <name>', 'say why this build ran with its versions, or waits')
-    .option('--json', 'for programs')
-    .action(async (job: Place, { build, json }: ExplainOptions, command: Command) => {
+    .action(async (job: Place, { build }: ExplainOptions, command: Command) => {
       const client = await cli.connect(command);
-      const path = client.pipeline(job.pipeline) + route`/jobs/${job.name}`;
       if (build === undefined) {
-        const told = await client.get<WireJobExplanation>(`${path}/explain`);
-        return show(cli, json, told, () => jobTree(cli.paint, job, told));
+        const told = await client.get<WireJobExplanation>(
+          client.pipeline(job.pipeline, route`/jobs/${job.name}/explain`),
+        );
+        return show(cli, told, () => jobTree(cli.paint, job, told));
       }
-      const { id } = await client.get<WireBuild>(path + route`/builds/${build}`);
+      const { id } = await client.get<WireBuild>(
+        client.pipeline(job.pipeline, route`/jobs/${job.name}/builds/${build}`),
+      );
       const told = await client.get<WireBuildExplanation>(route`/api/v1/builds/${id}/explain`);
-      show(cli, json, told, () => buildTree(cli.paint, job, told));
+      show(cli, told, () => buildTree(cli.paint, job, told));
     });
 }
 

@@ -3,8 +3,10 @@ import { place, show, type Cli, type Place } from '../cli.js';
 import { route, type ApiClient } from '../client.js';
 import { table } from '../format.js';
 import { CliError } from '../io.js';
+import { pipelineRef } from '../pipeline-ref.js';
 import { CommandNotFound, runShell, type ShellCommand } from '../shell.js';
-import type { WireBuild } from '../wire.js';
+import { readWebUrl, type Shown } from '../web-url.js';
+import { newestOneOff } from './watch.js';
 
 interface InterceptOptions {
   readonly job?: Place;
@@ -15,6 +17,7 @@ interface InterceptOptions {
   readonly attempt?: string;
   readonly handle?: string;
   readonly user?: string;
+  readonly url?: string;
 }
 
 interface WireContainer {
@@ -42,21 +45,23 @@ export function containerCommands(cli: Cli): Command[] {
     .option('--step-type <kind>', 'of a step of this kind: task, get, put, check')
     .option('-a, --attempt <number>', 'of this attempt of the step: 2, or 1.2 in a retry within a retry')
     .option('--handle <id>', 'the container itself; see `weir containers`')
-    .option('-u, --user <name>', 'as this user')
+    .option('-u, --url <url>', 'of the build, job or resource at this address of a browser')
+    .option('--user <name>', 'as this user')
     .argument('[command...]', 'what to run there, after -- (default bash, or sh where there is none)')
     .action(async (command: string[], options: InterceptOptions, self: Command) => {
-      const client = await cli.connect(self);
-      const container = await choose(cli, client, options);
+      const target = await cli.connect(self);
+      const shown: Shown = options.url === undefined ? {} : readWebUrl(options.url, target.url);
+      const client = shown.team === undefined ? target : target.ofTeam(shown.team);
+      const container = await choose(cli, client, { ...options, ...shown });
       cli.exitCode = await enter(cli, client, container, command, options.user);
     });
   const list = new Command('containers')
     .alias('cs')
     .description('list the containers of steps that can be stepped into')
-    .option('--json', 'for programs')
-    .action(async ({ json }: { json?: boolean }, self: Command) => {
+    .action(async (_options: unknown, self: Command) => {
       const client = await cli.connect(self);
       const containers = await client.get<WireContainer[]>(`${client.teamPath}/containers`);
-      show(cli, json, containers, () => containerTable(cli, containers));
+      show(cli, containers, () => containerTable(cli, containers));
     });
   return [intercept, list];
 }
@@ -79,27 +84,23 @@ async function choose(cli: Cli, client: ApiClient, options: InterceptOptions): P
 
 async function filtersOf(client: ApiClient, options: InterceptOptions): Promise<Record<string, string>> {
   const { job, build, check, step, stepType, attempt } = options;
+  const of = ({ pipeline }: Place): Record<string, string> => {
+    const { name, instanceVars } = pipelineRef(pipeline);
+    return { pipeline_name: name, ...(instanceVars ? { vars: JSON.stringify(instanceVars) } : {}) };
+  };
   const filters: Record<string, string> = {
     ...(step === undefined ? {} : { step_name: step }),
     ...(stepType === undefined ? {} : { type: stepType }),
     ...(attempt === undefined ? {} : { attempt }),
   };
-  if (check) return { ...filters, type: 'check', pipeline_name: check.pipeline, resource_name: check.name };
+  if (check) return { ...filters, type: 'check', ...of(check), resource_name: check.name };
   if (job) {
-    const ofJob = { ...filters, pipeline_name: job.pipeline, job_name: job.name };
+    const ofJob = { ...filters, ...of(job), job_name: job.name };
     return build === undefined ? ofJob : { ...ofJob, build_name: build };
   }
   if (build === undefined) return { ...filters, build_id: String(await newestOneOff(client)) };
   if (!/^\d+$/.test(build)) throw new CliError(`-b ${build}: without -j the build is named by its id, a number`);
   return { ...filters, build_id: build };
-}
-
-/** What `weir execute` began last. */
-async function newestOneOff(client: ApiClient): Promise<number> {
-  const builds = await client.get<WireBuild[]>('/api/v1/builds?limit=100');
-  const found = builds.find((build) => build.job_name === undefined && build.resource_name === undefined);
-  if (found) return found.id;
-  throw new CliError('which build? -j PIPELINE/JOB, -j PIPELINE/JOB -b NAME, -b ID, or --handle');
 }
 
 async function ask(cli: Cli, containers: readonly WireContainer[]): Promise<WireContainer> {

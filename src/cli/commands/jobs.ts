@@ -1,14 +1,14 @@
 import { Command } from 'commander';
-import { place, show, type Cli, type Place } from '../cli.js';
+import { place, say, show, type Cli, type Place } from '../cli.js';
 import { route } from '../client.js';
 import { buildName, pausedWords, status, table } from '../format.js';
 import type { Paint } from '../io.js';
+import { writtenRef } from '../pipeline-ref.js';
 import type { WireBuild, WireJob } from '../wire.js';
-import { watchBuild } from './watch.js';
+import { sayBegun, watchBuild } from './watch.js';
 
 interface JobOptions {
   readonly job: Place;
-  readonly json?: boolean;
   readonly reason?: string;
   readonly watch?: boolean;
 }
@@ -20,19 +20,24 @@ export function jobCommands(cli: Cli): Command[] {
       .alias('js')
       .description('list the jobs of a pipeline')
       .requiredOption('-p, --pipeline <name>', 'the pipeline')
-      .option('--json', 'for programs')
-      .action(async (options: { pipeline: string; json?: boolean }, command: Command) => {
+      .action(async (options: { pipeline: string }, command: Command) => {
         const client = await cli.connect(command);
-        const jobs = await client.get<WireJob[]>(`${client.pipeline(options.pipeline)}/jobs`);
-        show(cli, options.json, jobs, () => jobTable(cli.paint, jobs));
+        const jobs = await client.get<WireJob[]>(client.pipeline(options.pipeline, '/jobs'));
+        show(cli, jobs, () => jobTable(cli.paint, jobs));
       }),
-    onJob('job', 'show a job, and why nothing of it runs')
-      .option('--json', 'for programs')
-      .action(async ({ job, json }: JobOptions, command: Command) => {
+    new Command('paused-jobs')
+      .alias('pjs')
+      .description('list the paused jobs of all your teams')
+      .action(async (_options: unknown, command: Command) => {
         const client = await cli.connect(command);
-        const shown = await client.get<WireJob>(client.pipeline(job.pipeline) + route`/jobs/${job.name}`);
-        show(cli, json, shown, () => jobText(cli.paint, job, shown));
+        const paused = (await client.get<WireJob[]>('/api/v1/jobs')).filter((job) => job.paused);
+        show(cli, paused, () => pausedTable(cli.paint, paused));
       }),
+    onJob('job', 'show a job, and why nothing of it runs').action(async ({ job }: JobOptions, command: Command) => {
+      const client = await cli.connect(command);
+      const shown = await client.get<WireJob>(client.pipeline(job.pipeline, route`/jobs/${job.name}`));
+      show(cli, shown, () => jobText(cli.paint, job, shown));
+    }),
     onJob('trigger-job', 'start a build after fresh checks')
       .alias('tj')
       .option('-w, --watch', "show the build's output and exit as it does")
@@ -40,10 +45,17 @@ export function jobCommands(cli: Cli): Command[] {
         const client = await cli.connect(command);
         const build = await client.send<WireBuild>(
           'POST',
-          client.pipeline(job.pipeline) + route`/jobs/${job.name}/builds`,
+          client.pipeline(job.pipeline, route`/jobs/${job.name}/builds`),
         );
-        cli.io.out(`started ${buildName(build)}\n`);
+        sayBegun(cli, `started ${buildName(build)}`, build);
         if (watch) cli.exitCode = await watchBuild(cli, client, build.id);
+      }),
+    onJob('schedule-job', 'look now whether a build of the job can start')
+      .alias('sj')
+      .action(async ({ job }: JobOptions, command: Command) => {
+        const client = await cli.connect(command);
+        await client.send('PUT', client.pipeline(job.pipeline, route`/jobs/${job.name}/schedule`));
+        say(cli, `job ${job.pipeline}/${job.name} will be looked at`);
       }),
     pauseJob(cli, 'pause-job', 'pj', 'start no build of a job until it is unpaused', 'pause'),
     pauseJob(cli, 'unpause-job', 'uj', 'let a job run', 'unpause'),
@@ -61,10 +73,10 @@ function pauseJob(cli: Cli, name: string, alias: string, description: string, ve
     const client = await cli.connect(command);
     await client.send(
       'PUT',
-      client.pipeline(job.pipeline) + route`/jobs/${job.name}/${verb}`,
+      client.pipeline(job.pipeline, route`/jobs/${job.name}/${verb}`),
       verb === 'pause' ? { reason } : undefined,
     );
-    cli.io.out(`job ${job.pipeline}/${job.name} ${verb}d\n`);
+    say(cli, `job ${job.pipeline}/${job.name} ${verb}d`);
   });
 }
 
@@ -78,6 +90,18 @@ function jobTable(paint: Paint, jobs: readonly WireJob[]): string {
       job.paused ? paint('cyan', `yes${pausedWords(job.paused_by, job.paused_at, job.pause_reason)}`) : 'no',
       build(job.finished_build),
       build(job.next_build),
+    ]),
+  );
+}
+
+function pausedTable(paint: Paint, jobs: readonly WireJob[]): string {
+  return table(
+    paint,
+    ['name', 'team', 'paused'],
+    jobs.map((job) => [
+      `${writtenRef(job.pipeline_name, job.pipeline_instance_vars)}/${job.name}`,
+      job.team_name,
+      `yes${pausedWords(job.paused_by, job.paused_at, job.pause_reason)}`,
     ]),
   );
 }

@@ -1,53 +1,102 @@
 import { Command } from 'commander';
-import type { Cli } from '../cli.js';
-import { ApiClient, route } from '../client.js';
-import { table, time } from '../format.js';
+import { browserToken } from '../browser-login.js';
+import { say, show, type Cli } from '../cli.js';
+import { ApiClient } from '../client.js';
+import { table } from '../format.js';
 import { CliError } from '../io.js';
-import { chooseTarget, cleanUrl, DEFAULT_URL, readTargets, saveTarget } from '../targets.js';
+import { chooseTarget, cleanUrl, DEFAULT_URL, readTargets, saveTarget, writeTargets } from '../targets.js';
+import type { TlsOptions } from '../tls-fetch.js';
+import { readText } from '../vars.js';
 
 interface LoginOptions {
   readonly target?: string;
   readonly team?: string;
+  readonly teamName?: string;
   readonly url?: string;
   readonly user?: string;
   readonly password?: string;
   readonly passwordStdin?: boolean;
+  readonly token?: string;
+  readonly openBrowser?: boolean;
+  readonly caCert?: string;
+  readonly clientCert?: string;
+  readonly clientKey?: string;
+  readonly insecure?: boolean;
 }
-interface User {
+
+interface WireUser {
   readonly name: string;
+  readonly connector?: string;
+  readonly is_admin?: boolean;
   readonly teams: Readonly<Record<string, readonly string[]>> | null;
 }
 
-/** `login`, `logout`, `status`, `targets`. */
+/** `login`, `logout`, `status`, `userinfo`. */
 export function loginCommands(cli: Cli): Command[] {
-  const login = new Command('login')
+  return [
+    loginCommand(cli),
+    new Command('logout')
+      .alias('o')
+      .description('end the login on the server and forget it here')
+      .option('-a, --all', 'of all targets')
+      .action(async ({ all }: { all?: boolean }, command: Command) => {
+        const names = all ? Object.keys((await readTargets(cli.io)).targets) : [undefined];
+        for (const name of names)
+          await logOut(cli, { ...command.optsWithGlobals(), ...(name === undefined ? {} : { target: name }) }, all);
+        if (all) say(cli, `logged out of ${names.length === 1 ? 'one target' : `${names.length} targets`}`);
+      }),
+    new Command('status')
+      .description('show the server, who is logged in and whether all is well; exits with 1 when not logged in')
+      .action(async (_options: unknown, command: Command) => showStatus(cli, command)),
+    new Command('userinfo')
+      .description('show who is logged in, and their roles')
+      .action(async (_options: unknown, command: Command) => {
+        const client = await cli.connect(command);
+        const user = await client.get<WireUser>('/api/v1/user');
+        const rows = Object.entries(user.teams ?? {}).map(([team, roles]) => `${team}: ${roles.join(', ')}`);
+        show(cli, user, () =>
+          table(
+            cli.paint,
+            ['username', 'login', 'administrator', 'team roles'],
+            [[user.name, user.connector ?? '', user.is_admin ? 'yes' : 'no', rows.join('; ')]],
+          ),
+        );
+      }),
+  ];
+}
+
+function loginCommand(cli: Cli): Command {
+  return new Command('login')
     .alias('l')
-    .description('log in to a server and remember it in ~/.weirrc')
+    .description('log in to a server and remember it in ~/.weirrc; without -u with your browser')
     .argument('[url]', `address of the server (default: the target's, else ${DEFAULT_URL})`)
-    .option('-c, --url <url>', 'the same, as fly writes it')
-    .option('-u, --user <name>', 'user name')
+    .option('-c, --url <url>', 'the same')
+    .option('--concourse-url <url>', 'the same, as fly writes it')
+    .option('-n, --team-name <team>', 'the team of this target (default: main)')
+    .option('-u, --user <name>', 'log in with a password, as this user')
+    .option('--username <name>', 'the same, as fly writes it')
     .option(
       '-p, --password <password>',
       'password; others can see it in the list of processes: WEIR_PASSWORD, --password-stdin or a question are better',
     )
     .option('--password-stdin', 'read the password from standard input')
+    .option('--token <token>', 'use a token that `weir tokens create` made, instead of logging in')
+    .option('-b, --open-browser', 'open the browser for it')
+    .option('--ca-cert <file>', "trust servers with this certificate, or signed by it, besides the machine's")
+    .option('--client-cert <file>', 'show this certificate to the server')
+    .option('--client-key <file>', 'key of --client-cert')
+    .option('-k, --insecure', 'believe whoever answers at the address: anybody between can read along')
     .action(async (url: string | undefined, _options: unknown, command: Command) => {
-      await logIn(cli, { ...command.optsWithGlobals<LoginOptions>(), ...(url === undefined ? {} : { url }) });
+      const { concourseUrl, username, ...options } = command.optsWithGlobals<
+        LoginOptions & { concourseUrl?: string; username?: string }
+      >();
+      const [at, user] = [url ?? options.url ?? concourseUrl, options.user ?? username];
+      await logIn(cli, {
+        ...options,
+        ...(at === undefined ? {} : { url: at }),
+        ...(user === undefined ? {} : { user }),
+      });
     });
-  const logout = new Command('logout')
-    .alias('o')
-    .description('end the login on the server and forget it here')
-    .action(async (_options: unknown, command: Command) => logOut(cli, command));
-  const status = new Command('status')
-    .description('show the server, who is logged in and whether all is well')
-    .option('--json', 'for programs')
-    .action(async (options: { json?: boolean }, command: Command) => showStatus(cli, options.json, command));
-  const targets = new Command('targets')
-    .alias('ts')
-    .description('list the servers in ~/.weirrc')
-    .option('--json', 'for programs; without tokens')
-    .action(async (options: { json?: boolean }) => listTargets(cli, options.json));
-  return [login, logout, status, targets];
 }
 
 async function logIn(cli: Cli, options: LoginOptions): Promise<void> {
@@ -55,15 +104,38 @@ async function logIn(cli: Cli, options: LoginOptions): Promise<void> {
   const name = options.target ?? 'default';
   const known = (await readTargets(io)).targets[name];
   const url = cleanUrl(options.url ?? known?.url ?? DEFAULT_URL);
-  const team = options.team ?? known?.team ?? 'main';
-  const user = options.user ?? (io.isInteractive ? (await io.ask('user [admin]: ')).trim() || 'admin' : undefined);
-  if (user === undefined) throw new CliError('which user? pass -u NAME');
-  const password = await readPassword(cli, options);
-  const token = await fetchToken(url, user, password);
-  const { name: shownName, teams } = await new ApiClient(url, team, token).get<User>('/api/v1/user');
-  if (!teams || !(team in teams)) throw new CliError(`user ${shownName} is not in team "${team}"`);
-  await saveTarget(io, name, { url, team, token });
-  io.out(`logged in to ${url} as ${shownName}, team ${team}; target ${name}\n`);
+  const team = options.teamName ?? options.team ?? known?.team ?? 'main';
+  const tls = (await tlsOf(options)) ?? (url === known?.url ? known.tls : undefined);
+  const token = await tokenFor(cli, new ApiClient(url, team, undefined, tls), options);
+  const client = new ApiClient(url, team, token, tls);
+  const { name: user, teams, is_admin: isAdmin } = await client.get<WireUser>('/api/v1/user');
+  if (isAdmin) await client.get(client.teamPath);
+  else if (!teams || !(team in teams)) throw new CliError(`user ${user} is not in team "${team}"`);
+  await saveTarget(io, name, { url, team, token, ...(tls ? { tls } : {}) });
+  say(cli, `logged in to ${url} as ${user}, team ${team}; target ${name}`, { target: name, url, team, user });
+}
+
+/** @returns undefined when nothing is asked for. */
+async function tlsOf({ caCert, clientCert, clientKey, insecure }: LoginOptions): Promise<TlsOptions | undefined> {
+  if ((clientCert === undefined) !== (clientKey === undefined))
+    throw new CliError('--client-cert and --client-key go together');
+  if (caCert === undefined && clientCert === undefined && !insecure) return undefined;
+  return {
+    ...(caCert === undefined ? {} : { ca: await readText(caCert) }),
+    ...(clientCert === undefined ? {} : { cert: await readText(clientCert) }),
+    ...(clientKey === undefined ? {} : { key: await readText(clientKey) }),
+    ...(insecure ? { rejectUnauthorized: false } : {}),
+  };
+}
+
+async function tokenFor(cli: Cli, client: ApiClient, options: LoginOptions): Promise<string> {
+  const { io } = cli;
+  if (options.token !== undefined) return options.token.replace(/^bearer\s+/i, '');
+  if (options.user !== undefined) return passwordGrant(client, options.user, await readPassword(cli, options));
+  if (!io.isInteractive && !options.openBrowser)
+    throw new CliError('which user? pass -u NAME, or --token, or -b to log in with a browser on this machine');
+  await client.get('/api/v1/info'); // nobody is sent to a page that is not there
+  return browserToken(cli, client.url, options.openBrowser === true);
 }
 
 async function readPassword({ io }: Cli, options: LoginOptions): Promise<string> {
@@ -75,23 +147,17 @@ async function readPassword({ io }: Cli, options: LoginOptions): Promise<string>
 }
 
 /** OAuth's password grant, as `fly` does it. */
-async function fetchToken(url: string, username: string, password: string): Promise<string> {
-  const form = new URLSearchParams({
-    grant_type: 'password',
-    username,
-    password,
-    scope: 'openid profile email federated:id groups',
+async function passwordGrant(client: ApiClient, username: string, password: string): Promise<string> {
+  const { url } = client;
+  const response = await client.fetch('POST', '/sky/issuer/token', {
+    headers: { authorization: `Basic ${Buffer.from('fly:Zmx5').toString('base64')}`, accept: 'application/json' },
+    body: new URLSearchParams({
+      grant_type: 'password',
+      username,
+      password,
+      scope: 'openid profile email federated:id groups',
+    }),
   });
-  let response: Response;
-  try {
-    response = await fetch(`${url}/sky/issuer/token`, {
-      method: 'POST',
-      headers: { authorization: `Basic ${Buffer.from('fly:Zmx5').toString('base64')}`, accept: 'application/json' },
-      body: form,
-    });
-  } catch {
-    throw new CliError(`no answer from ${url}: is the server running (\`weir serve\`)?`);
-  }
   const text = await response.text();
   const answer = (text.startsWith('{') ? JSON.parse(text) : {}) as Record<string, string | undefined>;
   if (!response.ok || answer.access_token === undefined) {
@@ -102,23 +168,36 @@ async function fetchToken(url: string, username: string, password: string): Prom
   return answer.access_token;
 }
 
-async function logOut(cli: Cli, command: Command): Promise<void> {
-  const { url, team, token, name } = await chooseTarget(cli.io, command.optsWithGlobals());
-  if (token === undefined) throw new CliError(`not logged in to ${url}`);
+/** @param isQuiet one of many: those that are logged out already are none of them. */
+async function logOut(cli: Cli, choice: { readonly target?: string }, isQuiet = false): Promise<void> {
+  const { url, team, token, tls, name } = await chooseTarget(cli.io, choice);
+  if (token === undefined) {
+    if (isQuiet) return;
+    throw new CliError(`not logged in to ${url}`);
+  }
   // Like fly: the token goes in a cookie.
-  const response = await fetch(`${url}/sky/logout`, { headers: { cookie: `skymarshal_auth="bearer ${token}"` } }).catch(
-    () => undefined,
-  );
-  if (name !== undefined) await saveTarget(cli.io, name, { url, team });
-  if (response?.ok || response?.status === 401) cli.io.out(`logged out of ${url}\n`);
-  else throw new CliError(`forgot the login here, but ${url} could not be told: the token stays good until it expires`);
+  const response = await new ApiClient(url, team, undefined, tls)
+    .fetch('GET', '/sky/logout', { headers: { cookie: `skymarshal_auth="bearer ${token}"` } })
+    .catch(() => undefined);
+  if (name !== undefined) await forgetToken(cli, name);
+  if (!response?.ok && response?.status !== 401)
+    throw new CliError(`forgot the login here, but ${url} could not be told: the token stays good until it expires`);
+  if (!isQuiet) say(cli, `logged out of ${url}`);
 }
 
-async function showStatus(cli: Cli, asJson: boolean | undefined, command: Command): Promise<void> {
+async function forgetToken({ io }: Cli, name: string): Promise<void> {
+  const file = await readTargets(io);
+  const found = file.targets[name];
+  if (!found) return;
+  const { token: _, ...kept } = found;
+  await writeTargets(io, { ...file, targets: { ...file.targets, [name]: kept } });
+}
+
+async function showStatus(cli: Cli, command: Command): Promise<void> {
   const client = await cli.connect(command);
   const info = await client.get<{ version: string; weir_version?: string; cluster_name?: string }>('/api/v1/info');
-  const health = await healthOf(client);
-  const user = await client.get<User>('/api/v1/user');
+  const { status: health } = (await (await client.fetch('GET', '/api/v1/health')).json()) as { status: string };
+  const user = await client.get<WireUser>('/api/v1/user');
   const value = {
     url: client.url,
     team: client.team,
@@ -128,41 +207,10 @@ async function showStatus(cli: Cli, asJson: boolean | undefined, command: Comman
     health,
   };
   const name = info.cluster_name ? ` (${info.cluster_name})` : '';
-  const text = `${client.url}${name}: Weir ${info.weir_version ?? '?'}, ${health}\nlogged in as ${user.name}, team ${client.team}\n`;
-  cli.io.out(asJson ? `${JSON.stringify(value, null, 2)}\n` : text);
-}
-
-async function healthOf(client: ApiClient): Promise<string> {
-  const response = await fetch(client.url + route`/api/v1/health`);
-  return ((await response.json()) as { status: string }).status;
-}
-
-async function listTargets(cli: Cli, asJson: boolean | undefined): Promise<void> {
-  const { current, targets } = await readTargets(cli.io);
-  const rows = Object.entries(targets).map(([name, { url, team, token }]) => ({
-    name,
-    url,
-    team,
-    current: name === current,
-    expires: token === undefined ? undefined : expiryOf(token),
-  }));
-  const text = (): string =>
-    table(
-      cli.paint,
-      ['name', 'url', 'team', 'login expires', ''],
-      rows.map(({ name, url, team, expires, current: isCurrent }) => [
-        name,
-        url,
-        team,
-        expires === undefined ? 'logged out' : time(expires),
-        isCurrent ? 'current' : '',
-      ]),
-    );
-  cli.io.out(asJson ? `${JSON.stringify(rows, null, 2)}\n` : text());
-}
-
-/** The last eight bytes of a token are its expiry in unix seconds. */
-function expiryOf(token: string): number | undefined {
-  const bytes = Buffer.from(token, 'base64');
-  return bytes.length === 28 ? Number(bytes.readBigUInt64LE(20)) : undefined;
+  show(
+    cli,
+    value,
+    () =>
+      `${client.url}${name}: Weir ${info.weir_version ?? '?'}, ${health}\nlogged in as ${user.name}, team ${client.team}\n`,
+  );
 }

@@ -1,10 +1,10 @@
 import { Command } from 'commander';
-import { count, place, show, versionPart, type Cli, type Place } from '../cli.js';
+import { count, place, say, show, versionPart, type Cli, type Place } from '../cli.js';
 import { route, type ApiClient } from '../client.js';
 import { pausedWords, table, time, version, yesNo } from '../format.js';
 import { CliError, type Paint } from '../io.js';
 import type { WireBuild, WireResource, WireVersion } from '../wire.js';
-import { watchBuild } from './watch.js';
+import { sayBegun, watchBuild } from './watch.js';
 
 interface ResourceOptions {
   readonly resource: Place;
@@ -14,7 +14,7 @@ interface ResourceOptions {
   readonly reason?: string;
   readonly count: number;
   readonly async?: boolean;
-  readonly json?: boolean;
+  readonly shallow?: boolean;
 }
 
 /** Resources and their versions: look, check, pause, pin, disable. */
@@ -24,39 +24,32 @@ export function resourceCommands(cli: Cli): Command[] {
       .alias('rs')
       .description('list the resources of a pipeline')
       .requiredOption('-p, --pipeline <name>', 'the pipeline')
-      .option('--json', 'for programs')
-      .action(async (options: { pipeline: string; json?: boolean }, command: Command) => {
+      .action(async (options: { pipeline: string }, command: Command) => {
         const client = await cli.connect(command);
-        const resources = await client.get<WireResource[]>(`${client.pipeline(options.pipeline)}/resources`);
-        show(cli, options.json, resources, () => resourceTable(cli.paint, resources));
+        const resources = await client.get<WireResource[]>(client.pipeline(options.pipeline, '/resources'));
+        show(cli, resources, () => resourceTable(cli.paint, resources));
       }),
-    onResource('check-resource', 'look for new versions now')
-      .alias('cr')
-      .option('-f, --from <key:value>', 'from this version on', versionPart)
-      .option('-a, --async', 'do not wait for the result')
-      .action(async ({ resource, from, async }: ResourceOptions, command: Command) => {
-        const client = await cli.connect(command);
-        const build = await client.send<WireBuild>('POST', `${pathOf(client, resource)}/check`, {
-          from: from ?? null,
-          shallow: false,
-        });
-        cli.io.out(`checking ${resource.pipeline}/${resource.name} in build ${build.id}\n`);
-        if (!async) cli.exitCode = await watchBuild(cli, client, build.id);
-      }),
+    check(cli, onResource('check-resource', 'look for new versions now').alias('cr'), 'resources'),
+    check(
+      cli,
+      new Command('check-resource-type')
+        .alias('crt')
+        .description('look for new versions of a resource type now')
+        .requiredOption('-r, --resource-type <pipeline/type>', 'the resource type', place),
+      'resource-types',
+    ),
     pause(cli, 'pause-resource', 'no check brings new versions until it is unpaused', 'pause'),
     pause(cli, 'unpause-resource', 'let a resource be checked', 'unpause'),
     onResource('versions', 'list the versions of a resource, newest first')
       .aliases(['resource-versions', 'rvs'])
       .option('-c, --count <number>', 'at most so many', count, 50)
-      .option('--json', 'for programs')
       .action(async (options: ResourceOptions, command: Command) => {
         const client = await cli.connect(command);
-        const path = pathOf(client, options.resource);
         const [{ pinned_version: pinned }, versions] = await Promise.all([
-          client.get<WireResource>(path),
-          client.get<WireVersion[]>(`${path}/versions?limit=${options.count}`),
+          client.get<WireResource>(pathOf(client, options.resource)),
+          client.get<WireVersion[]>(pathOf(client, options.resource, `/versions?limit=${options.count}`)),
         ]);
-        show(cli, options.json, versions, () => versionTable(cli.paint, versions, pinned));
+        show(cli, versions, () => versionTable(cli.paint, versions, pinned));
       }),
     onVersion('pin', 'let every job use exactly this version')
       .aliases(['pin-resource', 'pr'])
@@ -65,15 +58,15 @@ export function resourceCommands(cli: Cli): Command[] {
       .action(async ({ resource, version: part, comment, reason }: ResourceOptions, command: Command) => {
         const client = await cli.connect(command);
         const found = await findVersion(client, resource, part);
-        await client.send('PUT', `${pathOf(client, resource)}/versions/${found.id}/pin`, { reason: comment ?? reason });
-        cli.io.out(`pinned ${resource.pipeline}/${resource.name} to ${version(found.version)}\n`);
+        await client.send('PUT', pathOf(client, resource, `/versions/${found.id}/pin`), { reason: comment ?? reason });
+        say(cli, `pinned ${resource.pipeline}/${resource.name} to ${version(found.version)}`);
       }),
     onResource('unpin', 'let jobs use the newest version again')
       .aliases(['unpin-resource', 'ur'])
       .action(async ({ resource }: ResourceOptions, command: Command) => {
         const client = await cli.connect(command);
-        await client.send('PUT', `${pathOf(client, resource)}/unpin`);
-        cli.io.out(`unpinned ${resource.pipeline}/${resource.name}\n`);
+        await client.send('PUT', pathOf(client, resource, '/unpin'));
+        say(cli, `unpinned ${resource.pipeline}/${resource.name}`);
       }),
     mark(cli, 'enable', 'erv', 'let jobs use a version again', true),
     mark(cli, 'disable', 'drv', 'let no job use a version from now on', false),
@@ -84,6 +77,22 @@ function onResource(name: string, description: string): Command {
   return new Command(name)
     .description(description)
     .requiredOption('-r, --resource <pipeline/resource>', 'the resource', place);
+}
+
+function check(cli: Cli, command: Command, kind: 'resources' | 'resource-types'): Command {
+  return command
+    .option('-f, --from <key:value>', 'from this version on', versionPart)
+    .option('--shallow', 'leave the types that it needs as they are')
+    .option('-a, --async', 'do not wait for the result')
+    .action(async (options: ResourceOptions & { resourceType?: Place }) => {
+      const { from, shallow, async: isAsync, resourceType } = options;
+      const resource = resourceType ?? options.resource;
+      const client = await cli.connect(command);
+      const path = client.pipeline(resource.pipeline, `/${kind}` + route`/${resource.name}/check`);
+      const build = await client.send<WireBuild>('POST', path, { from: from ?? null, shallow: shallow === true });
+      sayBegun(cli, `checking ${resource.pipeline}/${resource.name} in build ${build.id}`, build);
+      if (!isAsync) cli.exitCode = await watchBuild(cli, client, build.id);
+    });
 }
 
 function onVersion(name: string, description: string): Command {
@@ -98,8 +107,8 @@ function pause(cli: Cli, name: string, description: string, verb: 'pause' | 'unp
   if (verb === 'pause') command.option('--reason <text>', 'why; shown to everybody');
   return command.action(async ({ resource, reason }: ResourceOptions) => {
     const client = await cli.connect(command);
-    await client.send('PUT', `${pathOf(client, resource)}/${verb}`, verb === 'pause' ? { reason } : undefined);
-    cli.io.out(`resource ${resource.pipeline}/${resource.name} ${verb}d\n`);
+    await client.send('PUT', pathOf(client, resource, `/${verb}`), verb === 'pause' ? { reason } : undefined);
+    say(cli, `resource ${resource.pipeline}/${resource.name} ${verb}d`);
   });
 }
 
@@ -110,18 +119,18 @@ function mark(cli: Cli, verb: 'enable' | 'disable', alias: string, description: 
     const client = await cli.connect(command);
     const found = await findVersion(client, resource, part);
     const what = `${version(found.version)} of ${resource.pipeline}/${resource.name}`;
-    if (found.enabled === enabled) return cli.io.out(`${what} is ${verb}d already\n`);
+    if (found.enabled === enabled) return say(cli, `${what} is ${verb}d already`);
     await client.send(
       'PUT',
-      `${pathOf(client, resource)}/versions/${found.id}/${verb}`,
+      pathOf(client, resource, `/versions/${found.id}/${verb}`),
       enabled ? undefined : { reason },
     );
-    cli.io.out(`${verb}d ${what}\n`);
+    say(cli, `${verb}d ${what}`);
   });
 }
 
-function pathOf(client: ApiClient, { pipeline, name }: Place): string {
-  return client.pipeline(pipeline) + route`/resources/${name}`;
+function pathOf(client: ApiClient, { pipeline, name }: Place, rest = ''): string {
+  return client.pipeline(pipeline, route`/resources/${name}` + rest);
 }
 
 /** The newest version with these keys and values. */
@@ -131,7 +140,7 @@ async function findVersion(
   part: Readonly<Record<string, string>>,
 ): Promise<WireVersion> {
   const filter = Object.entries(part).map(([key, value]) => route`filter=${`${key}:${value}`}`);
-  const [found] = await client.get<WireVersion[]>(`${pathOf(client, resource)}/versions?limit=1&${filter.join('&')}`);
+  const [found] = await client.get<WireVersion[]>(pathOf(client, resource, `/versions?limit=1&${filter.join('&')}`));
   if (found) return found;
   throw new CliError(
     `${resource.pipeline}/${resource.name} has no version ${version(part)}: \`weir versions -r ${resource.pipeline}/${resource.name}\` lists them`,

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { parse } from 'yaml';
 import { parseDurationMs } from '../../model/index.js';
-import { another, confirm, show, type Cli } from '../cli.js';
+import { another, confirm, say, show, type Cli } from '../cli.js';
 import { route, type ApiClient } from '../client.js';
 import { table, time } from '../format.js';
 import { CliError, type Paint } from '../io.js';
@@ -26,21 +26,19 @@ export function sourcesCommand(cli: Cli): Command {
   sources
     .command('list', { isDefault: true })
     .description('list the sources')
-    .option('--json', 'for programs')
-    .action(async ({ json }: { json?: boolean }, command: Command) => {
+    .action(async (_options: unknown, command: Command) => {
       const client = await cli.connect(command);
       const all = await client.get<WireSource[]>(`${client.teamPath}/sources`);
-      show(cli, json, all, () => sourceTable(cli.paint, all));
+      show(cli, all, () => sourceTable(cli.paint, all));
     });
   sources
     .command('show')
     .description('show a source, its pipelines and why its last sync failed')
     .argument('<name>')
-    .option('--json', 'for programs')
-    .action(async (name: string, { json }: { json?: boolean }, command: Command) => {
+    .action(async (name: string, _options: unknown, command: Command) => {
       const client = await cli.connect(command);
       const source = await client.get<WireSource>(pathOf(client, name));
-      show(cli, json, source, () => sourceText(cli.paint, source));
+      show(cli, source, () => sourceText(cli.paint, source));
     });
   sources
     .command('add')
@@ -64,7 +62,7 @@ export function sourcesCommand(cli: Cli): Command {
         name,
         ...(await addRequest(cli, options)),
       });
-      cli.io.out(`source ${source.name} added; its first sync follows: \`weir sources show ${source.name}\`\n`);
+      say(cli, `source ${source.name} added; its first sync follows: \`weir sources show ${source.name}\``);
     });
   sources
     .command('remove')
@@ -77,7 +75,7 @@ export function sourcesCommand(cli: Cli): Command {
       const question = `pipelines of source ${name} will no longer follow their repository; really?`;
       if (!nonInteractive && !(await confirm(cli, question))) throw new CliError('nothing was removed');
       await client.send('DELETE', pathOf(client, name));
-      cli.io.out(`source ${name} removed\n`);
+      say(cli, `source ${name} removed`);
     });
   sources
     .command('sync')
@@ -86,7 +84,7 @@ export function sourcesCommand(cli: Cli): Command {
     .action(async (name: string, _options: unknown, command: Command) => {
       const client = await cli.connect(command);
       await client.send('PUT', `${pathOf(client, name)}/sync`);
-      cli.io.out(`source ${name} will be synced now: \`weir sources show ${name}\`\n`);
+      say(cli, `source ${name} will be synced now: \`weir sources show ${name}\``);
     });
   return sources;
 }

@@ -4,6 +4,7 @@ import { place, type Cli, type Place } from '../cli.js';
 import { Refused, route, type ApiClient } from '../client.js';
 import { status as colourStatus } from '../format.js';
 import { CliError, type Paint } from '../io.js';
+import { readWebUrl, type Shown } from '../web-url.js';
 import type { WireBuild, WireEvent, WireJob } from '../wire.js';
 
 const RECONNECT_MS = 1_000;
@@ -12,9 +13,14 @@ const PASSING_STATUSES = [0, 500, 502, 503, 504];
 const STREAM_PROBLEM = 255;
 const EXIT_CODES: Readonly<Record<string, number>> = { succeeded: 0, failed: 1, errored: 2, aborted: 3 };
 
-interface WatchOptions {
+/** Which build is meant. */
+export interface BuildChoice {
   readonly job?: Place;
   readonly build?: string;
+  readonly url?: string;
+}
+
+interface WatchOptions extends BuildChoice {
   readonly timestamps?: boolean;
 }
 
@@ -22,11 +28,13 @@ export function watchCommand(cli: Cli): Command {
   return new Command('watch')
     .alias('w')
     .description(
-      "show a build's output as it comes; exits as the build does: 0, the task's exit status, 1 failed, 2 errored, 3 aborted",
+      "show a build's output as it comes, without options that of the last `weir execute`; exits as the build does: 0, the task's exit status, 1 failed, 2 errored, 3 aborted",
     )
     .option('-j, --job <pipeline/job>', 'the job whose running, next or last build to watch', place)
     .option('-b, --build <id or name>', 'with -j: name of the build (7); alone: its id')
+    .option('-u, --url <url>', 'the address of the build or job in a browser')
     .option('--timestamps', 'put the time before each line')
+    .option('--ignore-event-parsing-errors', 'has no effect, events of unknown kinds are skipped; fly has it')
     .action(async (options: WatchOptions, command: Command) => {
       const client = await cli.connect(command);
       const id = await chooseBuild(client, options);
@@ -35,14 +43,13 @@ export function watchCommand(cli: Cli): Command {
 }
 
 /** The id of the build that `-j` and `-b` mean. */
-export async function chooseBuild(
-  client: ApiClient,
-  { job, build }: Pick<WatchOptions, 'job' | 'build'>,
-): Promise<number> {
+export async function chooseBuild(target: ApiClient, choice: BuildChoice): Promise<number> {
+  const { job, build, team }: Shown = choice.url === undefined ? choice : readWebUrl(choice.url, target.url);
+  const client = team === undefined ? target : target.ofTeam(team);
   if (job) {
-    const jobPath = client.pipeline(job.pipeline) + route`/jobs/${job.name}`;
-    if (build !== undefined) return (await client.get<WireBuild>(jobPath + route`/builds/${build}`)).id;
-    const { next_build: next, finished_build: finished } = await client.get<WireJob>(jobPath);
+    const path = (rest = ''): string => client.pipeline(job.pipeline, route`/jobs/${job.name}` + rest);
+    if (build !== undefined) return (await client.get<WireBuild>(path(route`/builds/${build}`))).id;
+    const { next_build: next, finished_build: finished } = await client.get<WireJob>(path());
     const chosen = next ?? finished;
     if (!chosen)
       throw new CliError(
@@ -50,9 +57,22 @@ export async function chooseBuild(
       );
     return chosen.id;
   }
-  if (build === undefined) throw new CliError('which build? -j PIPELINE/JOB, -j PIPELINE/JOB -b NAME, or -b ID');
+  if (build === undefined) return newestOneOff(client);
   if (!/^\d+$/.test(build)) throw new CliError(`-b ${build}: without -j the build is named by its id, a number`);
   return Number(build);
+}
+
+/** What `weir execute` began last. */
+export async function newestOneOff(client: ApiClient): Promise<number> {
+  const builds = await client.get<WireBuild[]>('/api/v1/builds?limit=100');
+  const found = builds.find((build) => build.job_name === undefined && build.resource_name === undefined);
+  if (found) return found.id;
+  throw new CliError('which build? -j PIPELINE/JOB, -j PIPELINE/JOB -b NAME, or -b ID');
+}
+
+/** Says that a build began; for a program the build is the first of the lines that follow. */
+export function sayBegun(cli: Cli, message: string, build: WireBuild): void {
+  cli.io.out(`${cli.isJson ? JSON.stringify(build) : message}\n`);
 }
 
 /**
@@ -108,13 +128,15 @@ export class EventPrinter {
   private atLineStart = true;
 
   constructor(
-    private readonly cli: Pick<Cli, 'io' | 'paint'>,
+    private readonly cli: Pick<Cli, 'io' | 'paint' | 'isJson'>,
     private readonly timestamps: boolean,
   ) {}
 
   /** @returns the exit code when this event ends the build. */
-  print({ event, data }: WireEvent): number | undefined {
-    const { paint } = this.cli;
+  print(frame: WireEvent): number | undefined {
+    const { event, data } = frame;
+    const { paint, isJson } = this.cli;
+    if (isJson) this.cli.io.out(`${JSON.stringify(frame)}\n`);
     switch (event) {
       case 'log':
         this.write(data.payload ?? '', data.time);
@@ -161,7 +183,7 @@ export class EventPrinter {
   }
 
   private write(text: string, time: number | undefined): void {
-    if (text === '') return;
+    if (text === '' || this.cli.isJson) return;
     const stamp = this.timestamps ? `${clockTime(time)}  ` : '';
     const [first = '', ...rest] = text.split(/(?<=\n)/);
     const stamped =

@@ -11,13 +11,10 @@ export function workersCommand(cli: Cli): Command {
     .alias('ws')
     .description('list the runtimes that run steps, their load and who waits for a slot')
     .option('-d, --details', 'what each can do, what runs there, and the queue')
-    .option('--json', 'for programs')
-    .action(async ({ details, json }: { details?: boolean; json?: boolean }, command: Command) => {
+    .action(async ({ details }: { details?: boolean }, command: Command) => {
       const client = await cli.connect(command);
       const all = await client.get<WireRuntime[]>('/api/v1/runtimes');
-      show(cli, json, all, () =>
-        details ? all.map((each) => detailsOf(cli.paint, each)).join('\n') : list(cli.paint, all),
-      );
+      show(cli, all, () => (details ? all.map((each) => detailsOf(cli.paint, each)).join('\n') : list(cli.paint, all)));
     });
 }
 
