@@ -1,5 +1,5 @@
 import type { PipelineConfig } from '../../src/model/index.js';
-import type { Db } from '../../src/persistence/index.js';
+import type { Db, Tx } from '../../src/persistence/index.js';
 
 export interface WorldSize {
   readonly pipelines: number;
@@ -20,8 +20,8 @@ export async function insertWorld(db: Db, size: WorldSize): Promise<void> {
   const perPipeline = Math.max(1, Math.round(size.jobs / size.pipelines));
   const rounds = Math.max(1, Math.round(size.builds / (perPipeline * size.pipelines)));
   const config = JSON.stringify(configOf(perPipeline));
-  const indexes = await dropIndexes(db);
   await db.tx(async (tx) => {
+    const indexes = await dropIndexes(tx);
     // What is written here is right; asking each foreign key would take most of the time.
     await tx.query(`set local session_replication_role = replica`);
     await tx.query(`set local statement_timeout = 0`);
@@ -33,13 +33,13 @@ export async function insertWorld(db: Db, size: WorldSize): Promise<void> {
 }
 
 /** Indexes of builds and what they used are made at the end, which is faster. @returns the statements that do. */
-async function dropIndexes(db: Db): Promise<string[]> {
-  const rows = await db.query<{ name: string; make: string }>(
+async function dropIndexes(tx: Tx): Promise<string[]> {
+  const rows = await tx.query<{ name: string; make: string }>(
     `select i.indexrelid::regclass::text as name, pg_get_indexdef(i.indexrelid) as make from pg_index i
      where i.indrelid in ('builds'::regclass, 'build_inputs'::regclass, 'versions'::regclass)
        and not exists (select from pg_constraint c where c.conindid = i.indexrelid)`,
   );
-  for (const { name } of rows) await db.query(`drop index ${name}`);
+  for (const { name } of rows) await tx.query(`drop index ${name}`);
   return rows.map(({ make }) => make);
 }
 
@@ -197,8 +197,8 @@ function builds(jobs: number, rounds: number): Statement[] {
        select (n - 1) * $1::bigint + j.id, p.team_id, p.id, j.id,
          case when n % 50 = 0 then (n - 1) || '.1' else n::text end, s.status,
          case when n % 50 = 0 then (n - 2) * $1::bigint + j.id end, case when n % 50 = 0 then 1 end,
-         case when n % 7 = 0 then 'ana' end, case when n % 11 = 0 then 'looked at this' else '' end, at,
-         case when s.status <> 'pending' then at + interval '1 s' end,
+         case when n % 7 = 0 then 'ana' end, case when n % 11 = 0 then 'looked at this' else '' end, s.at,
+         case when s.status <> 'pending' then s.at + interval '1 s' end,
          s.ended_at, s.ended_at, s.status <> 'pending',
          case when s.status <> 'pending' then jsonb_build_object('id', '1', 'do', jsonb_build_array(
            jsonb_build_object('id', '2', 'get', jsonb_build_object('name', 'repository', 'source', md5(n || '.' || j.id))),
@@ -210,7 +210,7 @@ function builds(jobs: number, rounds: number): Statement[] {
              when (n + j.id) % 10 = 0 then 'failed' when (n + j.id) % 97 = 0 then 'errored'
              when (n + j.id) % 89 = 0 then 'aborted' else 'succeeded' end as status,
            now() - ($2 - n + 1) * interval '10 min' + j.id * interval '10 ms' as at) x,
-         lateral (select x.*, case when x.status not in ('pending', 'started') then at + interval '5 min' end as ended_at) s
+         lateral (select x.*, case when x.status not in ('pending', 'started') then x.at + interval '5 min' end as ended_at) s
        order by n, j.id`,
       [jobs, rounds],
     ],
