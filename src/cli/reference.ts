@@ -3,10 +3,11 @@ import type { Command } from 'commander';
 /** The page of the manual about every command, from the commands themselves. */
 export function cliReference(weir: Command): string {
   const commands = leaves(weir).filter((command) => !command.name().startsWith('_') && command.name() !== 'help');
-  const rows = commands.map((command) => {
+  const row = (command: Command): string => {
     const anchor = pathOf(command).replaceAll(' ', '-');
     return `| [\`${pathOf(command)}\`](#${anchor}) | ${aliasesOf(command)} | ${escaped(command.description())} |`;
-  });
+  };
+  const groups = [...new Set(commands.map(groupOf))];
   return [
     '# Command line',
     'Written by `npm run docs:cli` from the commands themselves; `weir help COMMAND` prints the same. Names, short names and options are those of `fly` where it has them. ' +
@@ -21,7 +22,10 @@ export function cliReference(weir: Command): string {
     '## Exit codes',
     '| code | meaning |\n|---|---|\n| 0 | done |\n| 1 | refused, or a watched build failed |\n| 2, 3 | a watched build errored, was aborted |\n| 22 | `weir curl -f`: the answer has a status of 400 or more |\n| 130 | Ctrl-C |\n| 255 | the event stream or the connection to a container broke |\n| other | exit status of the task that failed, or of the command in a container |',
     '## Commands',
-    ['| command | short | what it does |', '|---|---|---|', ...rows].join('\n'),
+    ...groups.flatMap((group) => {
+      const rows = commands.filter((command) => groupOf(command) === group).map(row);
+      return [`### ${group}`, ['| command | short | what it does |', '|---|---|---|', ...rows].join('\n')];
+    }),
     ...commands.map(section),
   ]
     .join('\n\n')
@@ -33,13 +37,18 @@ export function leaves(command: Command): Command[] {
   return command.commands.flatMap((each) => (each.commands.length > 0 ? leaves(each) : [each]));
 }
 
+function groupOf(command: Command): string {
+  const first = command.parent?.parent ? command.parent : command;
+  return first.helpGroup().replace(/:$/, '');
+}
+
 function pathOf(command: Command): string {
   const { parent } = command;
   return parent?.parent ? `${parent.name()} ${command.name()}` : command.name();
 }
 
 function section(command: Command): string {
-  const parts = [`### ${pathOf(command)}`, `${sentence(command.description())}`];
+  const parts = [`## ${pathOf(command)}`, `${sentence(command.description())}`];
   parts.push(`\`\`\`\nweir ${pathOf(command)} ${command.usage()}\n\`\`\``);
   const described = command.registeredArguments.filter(({ description }) => description);
   if (described.length > 0)

@@ -64,33 +64,19 @@ export function program(cli: Cli): Command {
       'after',
       "\nExit codes: 0 done; 1 refused; of watched builds: the failed task's, else 1 failed, 2 errored, 3 aborted.",
     );
-  const commands = [
-    ...loginCommands(cli),
-    ...targetCommands(cli),
-    serveCommand(),
-    ...configCommands(cli),
-    ...pipelineCommands(cli),
-    ...jobCommands(cli),
-    explainCommand(cli),
-    watchCommand(cli),
-    ...buildCommands(cli),
-    executeCommand(cli),
-    ...containerCommands(cli),
-    ...resourceCommands(cli),
-    ...cacheCommands(cli),
-    sourcesCommand(cli),
-    ...teamCommands(cli),
-    tokensCommand(cli),
-    auditCommand(cli),
-    workersCommand(cli),
-    ...operatorCommands(cli),
-    curlCommand(cli),
-    planCommand(),
-    schemaCommand(cli),
-    versionCommand(cli),
-    ...completionCommands(cli),
-  ];
-  for (const command of commands) weir.addCommand(command, { hidden: command.name().startsWith('_') });
+  const groups: Readonly<Record<string, readonly Command[]>> = {
+    'Logging in:': [...loginCommands(cli), ...targetCommands(cli)],
+    'Pipelines:': [...configCommands(cli), ...pipelineCommands(cli), sourcesCommand(cli)],
+    'Jobs and builds:': [...jobCommands(cli), explainCommand(cli), ...buildCommands(cli), watchCommand(cli)],
+    'Steps:': [executeCommand(cli), ...containerCommands(cli), ...cacheCommands(cli)],
+    'Resources:': resourceCommands(cli),
+    'Teams:': [...teamCommands(cli), tokensCommand(cli), auditCommand(cli)],
+    'The server:': [serveCommand(), workersCommand(cli), ...operatorCommands(cli), curlCommand(cli)],
+    'This machine:': [planCommand(), schemaCommand(cli), versionCommand(cli), ...completionCommands(cli)],
+  };
+  for (const [heading, commands] of Object.entries(groups))
+    for (const command of commands)
+      weir.addCommand(command.helpGroup(heading), { hidden: command.name().startsWith('_') });
   for (const command of leaves(weir)) if (!PLAIN.includes(command.name())) withJson(command);
   weir.hook('preAction', (_weir, command) => {
     cli.isJson = command.getOptionValue('json') === true;

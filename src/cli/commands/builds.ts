@@ -59,10 +59,13 @@ export function buildCommands(cli: Cli): Command[] {
         if (original.pipeline_name === undefined || original.job_name === undefined) {
           throw new CliError(`build ${original.id} belongs to no job and cannot be run again`);
         }
-        const path = client.pipeline(
-          writtenRef(original.pipeline_name, original.pipeline_instance_vars),
-          route`/jobs/${original.job_name}/builds/${original.name}`,
-        );
+        // Named by its id alone it may be of another team than the target's.
+        const path = client
+          .ofTeam(original.team_name)
+          .pipeline(
+            writtenRef(original.pipeline_name, original.pipeline_instance_vars),
+            route`/jobs/${original.job_name}/builds/${original.name}`,
+          );
         const resume = route`/api/v1/builds/${original.id}/resume`;
         const build = await client.send<WireBuild>('POST', options.fromFailed ? resume : path);
         sayBegun(cli, `started ${buildName(build)}`, build);

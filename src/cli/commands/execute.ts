@@ -1,6 +1,6 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { Readable } from 'node:stream';
+import { pipeline as pipe, Readable, Transform } from 'node:stream';
 import { Command } from 'commander';
 import type { TaskConfig } from '../../model/index.js';
 import { formatProblem, parseTaskConfig } from '../../pipelines/config/index.js';
@@ -66,7 +66,7 @@ async function execute(cli: Cli, client: ApiClient, args: readonly string[], opt
   for (const dir of outputs.values()) await demandEmpty(dir);
   const job = options.inputsFrom && (await inputsOfJob(client, options.inputsFrom));
   const { local, ofJob } = chooseInputs(config, pairs(options.input), job, pairs(options.inputMapping));
-  const uploads = await uploadAll(client, local, options.includeIgnored === true);
+  const uploads = await uploadAll(cli, client, local, options.includeIgnored === true);
   const plan = executePlan({
     config,
     uploads,
@@ -123,6 +123,7 @@ async function inputsOfJob(client: ApiClient, { pipeline, name }: Place): Promis
 }
 
 async function uploadAll(
+  cli: Cli,
   client: ApiClient,
   folders: ReadonlyMap<string, string>,
   isWhole: boolean,
@@ -131,7 +132,8 @@ async function uploadAll(
     await readdir(dir).catch((error: Error) => {
       throw new CliError(`cannot read the folder of input '${name}': ${error.message}`);
     });
-    const body = Readable.toWeb(await packFolder(path.resolve(dir), isWhole)) as unknown as ReadableStream<Uint8Array>;
+    const archive = pipe(await packFolder(path.resolve(dir), isWhole), progress(cli, name), () => undefined);
+    const body = Readable.toWeb(archive) as unknown as ReadableStream<Uint8Array>;
     const answer = await client.call('POST', `${client.teamPath}/artifacts?platform=${process.platform}`, {
       body,
       contentType: 'application/octet-stream',
@@ -139,6 +141,27 @@ async function uploadAll(
     return [name, ((await answer.json()) as WireArtifact).id];
   });
   return new Map(await Promise.all(ids));
+}
+
+/** Shows a person how much was sent, each MiB. */
+function progress({ io }: Cli, name: string): Transform {
+  let sent = 0;
+  const mib = (): number => sent / 2 ** 20;
+  const show = (end: string): void => {
+    if (io.isInteractive) io.err(`\ruploading ${name}: ${mib().toFixed(1)} MiB${end}`);
+  };
+  return new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      const before = Math.floor(mib());
+      sent += chunk.length;
+      if (mib() >= before + 1) show('');
+      done(null, chunk);
+    },
+    flush: (done) => {
+      show('\n');
+      done();
+    },
+  });
 }
 
 /** The first Ctrl-C aborts the build, whose end is then awaited; a second one leaves it alone. */

@@ -62,7 +62,7 @@ export function teamCommands(cli: Cli): Command[] {
       }),
     destroyCommand(cli),
     new Command('active-users')
-      .alias('au')
+      .aliases(['au', 'users'])
       .description('list who logged in of late')
       .option('--since <date>', 'since this day, as 2026-11-21 (default: within 60 days)')
       .action(async ({ since }: { since?: string }, command: Command) => {
