@@ -189,11 +189,12 @@ export class BuildRun {
    * wait to be fetched: the journal names them. What fails here is left to the sweep of the tracker, and so is what is kept.
    */
   private async removeTraces(what: 'all' | 'processes'): Promise<void> {
-    const { db, runtime, artifacts } = this.parts;
+    const { db, runtime, artifacts, settings } = this.parts;
     try {
       const steps = this.journal.allSteps();
       const handles = new Set([...steps.flatMap(({ handle }) => handle ?? []), ...this.processes]);
-      const isKept = handles.size > 0 && (await buildsWithContainers(db, [this.build.id], 0)).has(this.build.id);
+      const keepMs = what === 'all' ? settings.keepFailedContainersMs : 0;
+      const isKept = handles.size > 0 && (await buildsWithContainers(db, [this.build.id], keepMs)).has(this.build.id);
       if (!isKept) for (const handle of handles) await runtime.remove(handle);
       if (what === 'processes') return;
       const made = steps.flatMap(({ result }) => artifactsOf(result));

@@ -132,6 +132,15 @@ describe('a step of the host', () => {
     expect(await ended(build)).toBe('succeeded');
   });
 
+  it('finds the container of a one-off build that has succeeded', async () => {
+    const build = await started(task('1', 'echo made >file'));
+    expect(await ended(build)).toBe('succeeded');
+    await sweep();
+    const look = await Hijack.into((await containerOf(build)).id, { path: 'cat', args: ['file'] });
+    expect(await look.end()).toEqual({ exit_status: 0 });
+    expect(look.output).toBe('made\n');
+  });
+
   it('ends a command at the end of its input, and leaves nothing running when the client goes', async () => {
     const build = await started(task('1', 'exec sleep 60'));
     const { id } = await containerOf(build);

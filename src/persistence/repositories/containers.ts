@@ -80,7 +80,8 @@ export async function noteInterception(tx: Tx, buildId: BuildId, keepMs: number)
 
 /**
  * Which of the builds' containers must stay: of builds that are not over; of those somebody is in; and of a build that did
- * not succeed, until a later one of its job is over or `keepMs` have passed since its end.
+ * not succeed or is of no job, as nobody runs that one again, until a later one of its job is over or `keepMs` have passed
+ * since its end.
  */
 export async function buildsWithContainers(
   db: Queryable,
@@ -93,7 +94,7 @@ export async function buildsWithContainers(
      where b.id = any($1::bigint[]) and (
        b.status in ('pending', 'started')
        or exists (select from interceptions i where i.build_id = b.id and i.until > now())
-       or b.status <> 'succeeded' and b.ended_at > now() - $2 * interval '1 ms' and not exists (
+       or (b.status <> 'succeeded' or b.job_id is null) and b.ended_at > now() - $2 * interval '1 ms' and not exists (
          select from builds later where later.job_id = b.job_id and later.id > b.id and later.ended_at is not null))`,
     [builds, keepMs],
   );
