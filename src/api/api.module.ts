@@ -43,6 +43,7 @@ import { ConnectionDrain } from './http/connection-drain.js';
 import { ErrorFilter } from './http/error.filter.js';
 import { EventStreams } from './http/event-streams.js';
 import { GateGuard } from './http/gate.guard.js';
+import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
 import { WebSockets } from './http/web-sockets.js';
 import { openApiDocument } from './openapi/document.js';
 import type { OpenApiDocument } from './openapi/types.js';
@@ -97,6 +98,8 @@ import type { OpenApiDocument } from './openapi/types.js';
     { provide: OPEN_API, useValue: apiDocument },
     { provide: APP_FILTER, useClass: ErrorFilter },
     { provide: APP_GUARD, useClass: GateGuard },
+    // The first is outermost: what is only answered again is not put on record again.
+    { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
     { provide: APP_INTERCEPTOR, useClass: AuditInterceptor },
   ],
 })

@@ -12,6 +12,13 @@ export class TooManyLogins extends UserError {
   }
 }
 
+/** More requests than the rate limit grants. */
+export class TooManyRequests extends UserError {
+  constructor(retryAfterSeconds: number) {
+    super('too-many-requests', `too many requests; try again in ${retryAfterSeconds} s`, 429, { retryAfterSeconds });
+  }
+}
+
 /** No token, or one that is unknown, expired or logged out. */
 export class NotAuthorized extends UserError {
   constructor() {

@@ -9,6 +9,11 @@ export function sessionToken(cookies: string | undefined): string | undefined {
   return bearerToken(cookieOf(cookies, SESSION_COOKIE));
 }
 
+/** The token of a request, in whichever way it comes: the header counts more than the session. */
+export function presentedToken(authorization: string | undefined, cookies: string | undefined): string | undefined {
+  return bearerToken(authorization) ?? sessionToken(cookies);
+}
+
 /** What a page must send in `X-Csrf-Token` with every change: it follows from the session, so another's is of no use. */
 export function csrfToken(token: string): string {
   return createHash('sha256').update(`weir csrf:${token}`).digest('base64url');

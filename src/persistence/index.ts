@@ -11,6 +11,7 @@ export * from './repositories/access.js';
 export * from './repositories/audit.js';
 export * from './repositories/login-attempts.js';
 export * from './repositories/login-flows.js';
+export * from './repositories/idempotent-requests.js';
 export * from './repositories/teams.js';
 export * from './repositories/tokens.js';
 export * from './repositories/users.js';

@@ -16,6 +16,7 @@ import {
   type IssuedToken,
 } from '../../auth/index.js';
 import { Settings, UserError } from '../../platform/index.js';
+import { isEncrypted } from '../http/encrypted.js';
 import { loginPage, PAGE_POLICY, tokenPage, TOKEN_PAGE_POLICY } from '../http/login-pages.js';
 import { Valid } from '../http/validate.js';
 
@@ -36,16 +37,14 @@ type Query = Readonly<Record<string, string | string[]>>;
 export class LoginController {
   /** What stands before our paths where people reach this server; empty at the root of a host. */
   private readonly prefix: string;
-  private readonly isSecure: boolean;
 
   constructor(
     @Inject(AuthService) private readonly auth: AuthService,
     @Inject(BrowserLogins) private readonly logins: BrowserLogins,
     @Inject(Settings) private readonly settings: Settings,
   ) {
-    const { pathname, protocol } = new URL(settings.externalUrl);
+    const { pathname } = new URL(settings.externalUrl);
     this.prefix = pathname.replace(/\/+$/, '');
-    this.isSecure = protocol === 'https:';
   }
 
   /** `fly login` sends people here, with the port at which it listens. */
@@ -110,7 +109,7 @@ export class LoginController {
   ): Promise<void> {
     try {
       const { url, state } = await this.logins.begin(id, one(wanted), this.callbackUrl);
-      reply.header('set-cookie', this.stateCookie(state));
+      reply.header('set-cookie', this.stateCookie(reply, state));
       await reply.redirect(url, 307);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
@@ -166,7 +165,10 @@ export class LoginController {
   ): Promise<void> {
     const old = sessionToken(cookies);
     if (old !== undefined) await this.auth.logout(old);
-    reply.header('set-cookie', [...sessionCookies(token, this.isSecure), this.stateCookie('', 0)]);
+    reply.header('set-cookie', [
+      ...sessionCookies(token, isEncrypted(reply.request, this.settings)),
+      this.stateCookie(reply, '', 0),
+    ]);
     this.goOn(reply, token, path);
   }
 
@@ -178,14 +180,14 @@ export class LoginController {
     const state = randomBytes(32).toString('base64url');
     reply
       .status(status)
-      .header('set-cookie', this.stateCookie(state))
+      .header('set-cookie', this.stateCookie(reply, state))
       .header('content-security-policy', PAGE_POLICY)
       .type('text/html; charset=utf-8');
     void reply.send(loginPage({ prefix: this.prefix, path, state, message, providers: this.logins.providers }));
   }
 
-  private stateCookie(state: string, seconds = STATE_LIFETIME_SECONDS): string {
-    return `${STATE_COOKIE}=${state}; Max-Age=${seconds}; ${attributes(this.isSecure)}`;
+  private stateCookie({ request }: FastifyReply, state: string, seconds = STATE_LIFETIME_SECONDS): string {
+    return `${STATE_COOKIE}=${state}; Max-Age=${seconds}; ${attributes(isEncrypted(request, this.settings))}`;
   }
 
   private redirect(reply: FastifyReply, status: number, path: string): void {

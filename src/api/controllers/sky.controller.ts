@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { AuthService, clearedCookies, isSameText, NotAuthorized, sessionToken, bearerToken } from '../../auth/index.js';
 import { Settings, UserError } from '../../platform/index.js';
+import { isEncrypted } from '../http/encrypted.js';
 
 /** The public client that every `fly` says it is. */
 const CLIENT = { id: 'fly', secret: 'Zmx5' };
@@ -69,7 +70,7 @@ export class SkyController {
     @Headers('authorization') authorization: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<void> {
-    reply.header('set-cookie', clearedCookies(this.settings.externalUrl.startsWith('https:')));
+    reply.header('set-cookie', clearedCookies(isEncrypted(reply.request, this.settings)));
     const token = sessionToken(cookies) ?? bearerToken(authorization);
     if (token === undefined || !(await this.auth.logout(token))) throw new NotAuthorized();
   }

@@ -1,7 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import type { IncomingMessage } from 'node:http';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { VERSION, type Settings } from '../../platform/index.js';
+import { misfitOf } from './fit-text.js';
+import { InvalidRequest } from './validate.js';
 import { routeUpgrades } from './web-sockets.js';
 
 /** A pipeline config of thousands of jobs is about 2 MB. */
@@ -24,7 +28,8 @@ export function createHttpAdapter(settings: Settings): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: LARGEST_BODY_BYTES,
     routerOptions: { maxParamLength: 2_000 },
-    genReqId: () => randomUUID(),
+    genReqId: requestId,
+    trustProxy: settings.trustedProxies.length > 0 && [...settings.trustedProxies],
     // Open requests end in order; the event streams, which never end, cut their own sockets.
     forceCloseConnections: 'idle',
     return503OnClosing: true,
@@ -33,6 +38,12 @@ export function createHttpAdapter(settings: Settings): FastifyAdapter {
   const headers = { ...SECURITY_HEADERS, 'x-concourse-version': settings.concourseVersion, 'x-weir-version': VERSION };
   server.addHook('onRequest', async (request: FastifyRequest, reply: FastifyReply) => {
     reply.headers({ ...headers, 'x-request-id': request.id });
+  });
+  server.addHook('preValidation', async ({ params, query, body }: FastifyRequest) => {
+    for (const [what, value] of Object.entries({ 'the path': params, 'the query': query, 'the request body': body })) {
+      const misfit = Buffer.isBuffer(value) || value instanceof Readable ? undefined : misfitOf(value);
+      if (misfit !== undefined) throw new InvalidRequest(what, [{ path: '', message: misfit }]);
+    }
   });
   server.addHook('onSend', async (_request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
     const type = reply.getHeader('content-type');
@@ -50,6 +61,12 @@ export function createHttpAdapter(settings: Settings): FastifyAdapter {
   server.addContentTypeParser('application/octet-stream', (_request, body, done) => done(null, body));
   adapter.useBodyParser('*', false, {}, (_request, body, done) => done(null, body));
   return adapter;
+}
+
+/** The id that a proxy or client gave the request, if it is one that can stand in logs and headers. */
+function requestId({ headers }: IncomingMessage): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.:-]{8,128}$/.test(given) ? given : randomUUID();
 }
 
 /** An empty body is none, whatever its type says. */

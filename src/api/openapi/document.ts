@@ -4,8 +4,8 @@ import { VERSION } from '../../platform/index.js';
 import { reasonBody } from '../http/validate.js';
 import { exampleOf } from './examples.js';
 import { OPERATIONS, type Operation } from './operations.js';
-import { parametersOf } from './parameters.js';
-import { refusal, responsesOf } from './responses.js';
+import { IDEMPOTENCY_KEY, parametersOf } from './parameters.js';
+import { isRepeatable, refusal, responsesOf } from './responses.js';
 import { answerSchemas, requestSchema, type Json } from './schemas.js';
 import { servedRoutes, type ServedRoute } from './served-routes.js';
 import type { OpenApiDocument, OpenApiOperation } from './types.js';
@@ -93,7 +93,7 @@ function operationOf({ route, row, operation, operationId }: Entry): OpenApiOper
     tags: [tagOf(route)],
     ...(operation.isOurs ? { 'x-weir-extension': true } : {}),
     security: gate === 'free' ? [] : [...(gate === 'open' ? [{}] : []), { bearer: [] }, { cookie: [] }],
-    parameters: parametersOf(route, operation),
+    parameters: [...parametersOf(route, operation), ...(isRepeatable(route, gate) ? [IDEMPOTENCY_KEY] : [])],
     ...(takesBody ? { requestBody: requestBody(route, operation) } : {}),
     responses: responsesOf(route, row, operation),
   };

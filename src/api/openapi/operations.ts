@@ -65,7 +65,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   'GET /sky/login/:connector': {
     says: 'Sends the browser to a provider',
+    type: HTML,
     statuses: [307],
+    refuses: [502],
     headers: ['Location', 'Set-Cookie'],
   },
   'GET /sky/callback': {
@@ -89,7 +91,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
       types: ['application/x-www-form-urlencoded'],
       says: '`grant_type=password`, `username`, `password`; `client_id` and `client_secret` here or as HTTP Basic.',
     },
-    odd: { 400: 'OAuthError', 401: 'OAuthError', 429: 'OAuthError' },
+    odd: { 400: 'OAuthError', 401: 'OAuthError', 429: 'OAuthError', 502: 'OAuthError' },
   },
   LogOut: { says: 'Ends the token of the cookie or the header', refuses: [401], headers: ['Set-Cookie'] },
   ShowToken: {

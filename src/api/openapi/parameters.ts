@@ -61,6 +61,16 @@ const INSTANCE_VARS: OpenApiParameter = {
   content: { 'application/json': { schema: { type: 'object' }, example: { branch: 'main' } } },
 };
 
+/** Of every POST that needs a caller. */
+export const IDEMPOTENCY_KEY: OpenApiParameter = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  description:
+    'Any text of its own for each request: sent again by the same token within 24 hours, the request is not done again but answered as the first time (`Idempotency-Replayed: true`).',
+  schema: { type: 'string', pattern: '^[!-~]{1,255}$' },
+  example: '7d1f0a4e-5f0a-4c1b-9c53-0d8a6c1b2f60',
+};
+
 const READ_HEADERS: Readonly<Record<string, OpenApiParameter>> = {
   'x-concourse-config-version': {
     name: 'X-Concourse-Config-Version',

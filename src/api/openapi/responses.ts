@@ -1,4 +1,4 @@
-import { namesIn, type MatrixRow } from '../../auth/index.js';
+import { namesIn, type Gate, type MatrixRow } from '../../auth/index.js';
 import type { Operation, ResponseHeader } from './operations.js';
 import { reference, requestSchema, type Json } from './schemas.js';
 import type { ServedRoute } from './served-routes.js';
@@ -13,12 +13,12 @@ export function responsesOf(
 ): Record<string, Json> {
   const { statuses = [route.status], refuses = [], odd = {} } = operation;
   const hasParameters = namesIn(route.path).length > 0;
-  const reads = hasParameters || route.method !== 'GET' || route.querySchema !== undefined;
   const refused = [
-    ...(reads ? [400] : []),
+    400, // whatever is sent: no route takes a NUL character
     ...(gate === 'free' ? [] : [401, 403]),
     ...(hasParameters ? [404] : []),
     ...(route.method === 'GET' ? [] : [413]),
+    ...(isRepeatable(route, gate) ? [409, 422] : []),
     ...refuses,
     ...[429, 500, 503],
   ];
@@ -38,6 +38,11 @@ export function responsesOf(
       ] as const;
     }),
   ]);
+}
+
+/** Does it look at `Idempotency-Key`? */
+export function isRepeatable({ method }: ServedRoute, gate: Gate): boolean {
+  return method === 'POST' && gate !== 'free';
 }
 
 /** The odd shape, or the common one where something else is wrong. */

@@ -41,7 +41,7 @@ export const REFUSALS: Readonly<Record<number, readonly [name: string, says: str
   409: ['Conflict', 'It does not go together with what is there; the message says what to do.'],
   413: ['TooLarge', 'The body is larger than 16 MiB.'],
   415: ['UnsupportedMediaType', 'The body has another media type than those that are asked for.'],
-  422: ['TooMuch', 'The answer would be too large.'],
+  422: ['TooMuch', 'The answer would be too large, or the Idempotency-Key was sent with another request.'],
   426: ['UpgradeRequired', 'This is a web socket: ask for an upgrade of the connection.'],
   429: ['TooManyRequests', 'Too many requests, or too many failed logins; Retry-After says how long to wait.'],
   500: ['Fault', 'Something failed inside the server; its log has the reason under the request id.'],

@@ -1,6 +1,6 @@
-import { AuditEntry } from './audit-entry.entity.js';
 import { ArtifactUse } from './artifact-use.entity.js';
 import { Artifact } from './artifact.entity.js';
+import { AuditEntry } from './audit-entry.entity.js';
 import { Build } from './build.entity.js';
 import { BuildEvent } from './build-event.entity.js';
 import { BuildEventChunk } from './build-event-chunk.entity.js';
@@ -11,6 +11,7 @@ import { BuildStep } from './build-step.entity.js';
 import { DisabledVersion } from './disabled-version.entity.js';
 import { EffectiveSet } from './effective-set.entity.js';
 import { History } from './history.entity.js';
+import { IdempotentRequest } from './idempotent-request.entity.js';
 import { Interception } from './interception.entity.js';
 import { Job } from './job.entity.js';
 import { JobInput } from './job-input.entity.js';
@@ -25,9 +26,9 @@ import { Pipeline } from './pipeline.entity.js';
 import { PipelineRevision } from './pipeline-revision.entity.js';
 import { PipelineSource } from './pipeline-source.entity.js';
 import { Resource } from './resource.entity.js';
-import { TaskCache } from './task-cache.entity.js';
 import { RuntimeRow } from './runtime.entity.js';
 import { StepSlot } from './step-slot.entity.js';
+import { TaskCache } from './task-cache.entity.js';
 import { Team } from './team.entity.js';
 import { Token } from './token.entity.js';
 import { User } from './user.entity.js';
@@ -41,6 +42,7 @@ export const entities = [
   Token,
   LoginAttempt,
   LoginFlow,
+  IdempotentRequest,
   AuditEntry,
   PipelineSource,
   Pipeline,
@@ -64,11 +66,11 @@ export const entities = [
   BuildStep,
   BuildEvent,
   BuildEventChunk,
-  RuntimeRow,
-  StepSlot,
   Artifact,
   ArtifactUse,
   Interception,
+  RuntimeRow,
+  StepSlot,
   TaskCache,
   Wall,
 ];

@@ -4,6 +4,7 @@ import { RuntimeSlots1763740804000 } from './0004-runtime-slots.js';
 import { WatchedJobs1763740806000 } from './0006-watched-jobs.js';
 import { Accounts1763740807000 } from './0007-accounts.js';
 import { WallAndCaches1763740808000 } from './0008-wall-and-caches.js';
+import { Idempotency1763740809000 } from './0009-idempotency.js';
 import { Lists1763740810000 } from './0010-lists.js';
 
 /** Every migration, oldest first. Listed by hand so that a build cannot miss one. */
@@ -14,5 +15,6 @@ export const migrations = [
   WatchedJobs1763740806000,
   Accounts1763740807000,
   WallAndCaches1763740808000,
+  Idempotency1763740809000,
   Lists1763740810000,
 ];
