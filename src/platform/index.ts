@@ -10,6 +10,7 @@ export * from './nest-logger.js';
 export * from './platform.module.js';
 export { AccountSettings, mainTeamOwners } from './account-settings.js';
 export * from './settings.js';
+export { unstorable } from './storable-text.js';
 export * from './tokens.js';
 export * from './unpack-tar.js';
 export * from './version.js';

@@ -8,6 +8,7 @@ import { ExplainService, JobsService } from '../../scheduling/index.js';
 import { Settings } from '../../platform/index.js';
 import { sendPage, ValidPage, type PageQuery } from '../http/pages.js';
 import { PipelinePath, TheJob, ThePipeline } from '../http/params.js';
+import { OncePipe } from '../http/validate.js';
 import { Caller, Who } from '../http/who.js';
 import { buildViewsFor, toBuildView } from '../mappers/build.mapper.js';
 import { toJobExplanationView } from '../mappers/explanation.mapper.js';
@@ -73,7 +74,7 @@ export class JobsController {
   async clearTaskCache(
     @TheJob() id: JobId,
     @Param('step') step: string,
-    @Query('cache_path') path: string | undefined,
+    @Query('cache_path', OncePipe) path: string | undefined,
   ): Promise<View> {
     return { caches_removed: await this.jobs.clearTaskCaches(id, step, path || undefined) };
   }

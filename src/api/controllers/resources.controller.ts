@@ -7,7 +7,7 @@ import type { ResourceId } from '../../model/index.js';
 import type { ByWhom, Pipeline } from '../../pipelines/index.js';
 import { ResourcesService, type ResourceView } from '../../resources/index.js';
 import { ThePipeline, TheResource, TheResourceDiscreetly } from '../http/params.js';
-import { Valid } from '../http/validate.js';
+import { OncePipe, Valid } from '../http/validate.js';
 import { Caller, Who } from '../http/who.js';
 import { toBuildView } from '../mappers/build.mapper.js';
 
@@ -74,7 +74,7 @@ export class ResourcesController {
   @Post(`${RESOURCE}/check/webhook`)
   async webhook(
     @TheResourceDiscreetly() id: ResourceId,
-    @Query('webhook_token') token: string | undefined,
+    @Query('webhook_token', OncePipe) token: string | undefined,
   ): Promise<Record<string, unknown>> {
     const build = await this.checks.requestCheckByWebhook(id, token);
     return toBuildView(await this.builds.getBuild(build));

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { TeamsService } from '../../auth/index.js';
 import type { JsonObject } from '../../model/index.js';
 import { SourcesService } from '../../pipelines/index.js';
-import { Valid } from '../http/validate.js';
+import { OncePipe, Valid } from '../http/validate.js';
 import { toSourceView } from '../mappers/source.mapper.js';
 
 const credentials = z.union([
@@ -89,7 +89,7 @@ export class SourcesController {
   webhook(
     @Param('team') teamName: string,
     @Param('source') name: string,
-    @Query('webhook_token') token: string | undefined,
+    @Query('webhook_token', OncePipe) token: string | undefined,
   ): Promise<void> {
     return this.sources.acceptWebhook({ teamName, name }, token ?? '');
   }

@@ -1,4 +1,4 @@
-import { Injectable, type PipeTransform } from '@nestjs/common';
+import { Injectable, type ArgumentMetadata, type PipeTransform } from '@nestjs/common';
 import { z } from 'zod';
 import { UserError } from '../../platform/index.js';
 
@@ -38,6 +38,15 @@ export class IdPipe implements PipeTransform<string, number> {
       throw new InvalidRequest('the path', [{ path: '', message: `"${text}" is not an id (a whole number)` }]);
     }
     return id;
+  }
+}
+
+/** A parameter of the query that may be given once: text, or undefined. */
+@Injectable()
+export class OncePipe implements PipeTransform<string | string[] | undefined, string | undefined> {
+  transform(value: string | string[] | undefined, { data: path = '' }: ArgumentMetadata): string | undefined {
+    if (!Array.isArray(value)) return value;
+    throw new InvalidRequest('the query', [{ path, message: 'is given more than once' }]);
   }
 }
 

@@ -58,6 +58,14 @@ groups:
     expect(config?.resources?.[0]?.source).toEqual({ uri: { deep: 1 }, key: '((secret))' });
   });
 
+  it('refuses text that no row can hold, in keys as well', () => {
+    expect(told(`${GOOD}\nuser_data:\n  a: "x\\0"\n  "\\0": 1\n  b: "\\ud800"`)).toEqual([
+      'p.yml:17:6: user_data.a: text must not hold the NUL character',
+      'p.yml:18:3: user_data: text must not hold the NUL character',
+      'p.yml:19:6: user_data.b: text must be well-formed Unicode; half of a surrogate pair is none',
+    ]);
+  });
+
   it('tells all problems at once, in the order of the text', () => {
     expect(
       told(`

@@ -12,6 +12,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import type { JsonValue } from '../../model/index.js';
+import { unstorable } from '../../platform/index.js';
 import { MAX_FINDINGS, type Finding, type Path } from './finding.js';
 
 /** Deeper than any real pipeline, shallow enough for every recursive walk. */
@@ -214,6 +215,8 @@ class Reader {
 
   private convertScalar(node: Scalar, path: Path): JsonValue {
     const { value } = node;
+    const misfit = typeof value === 'string' ? unstorable(value) : undefined;
+    if (misfit !== undefined) this.note(path, misfit, offsetOf(node));
     if (typeof value === 'bigint') {
       if (Number.isSafeInteger(Number(value))) return Number(value);
       this.note(path, `the number ${node.source ?? value} is too large to keep exactly`, offsetOf(node), QUOTE_IT);
