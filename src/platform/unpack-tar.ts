@@ -173,12 +173,12 @@ async function* measured(bytes: AsyncIterable<Uint8Array>, most: number): AsyncG
 }
 
 async function* uncompressed(source: Readable): AsyncGenerator<Uint8Array> {
-  const reader = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  const reader = source[Symbol.asyncIterator]() as AsyncIterator<Buffer, undefined>;
   let beginning = Buffer.alloc(0);
   while (beginning.length < 4) {
-    const { done, value } = await reader.next();
-    if (done) break;
-    beginning = Buffer.concat([beginning, value]);
+    const next = await reader.next();
+    if (next.done) break;
+    beginning = Buffer.concat([beginning, next.value]);
   }
   async function* all(): AsyncGenerator<Buffer> {
     yield beginning;

@@ -10,7 +10,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { removeTree } from '../../src/runtime/files.js';
-import { DirectoryArtifactStore, DockerRuntime, HostRuntime, PLAIN, probeIsolation, type StepSpec } from '../../src/runtime/index.js';
+import {
+  DirectoryArtifactStore,
+  DockerRuntime,
+  HostRuntime,
+  PLAIN,
+  probeIsolation,
+  type StepSpec,
+} from '../../src/runtime/index.js';
 import { BUSYBOX, TestDocker } from '../support/docker-daemon.js';
 
 const { values } = parseArgs({

@@ -43,7 +43,7 @@ async function upload(archive: Buffer, team = 'main'): Promise<Response> {
       },
     }),
     duplex: 'half',
-  } as RequestInit);
+  });
 }
 
 async function uploaded(archive: Buffer): Promise<View> {

@@ -439,7 +439,7 @@ describe("an image of one of the server's types", () => {
       await copyFile(file, path.join(inputs, 'time.tar'));
       const params = parseInput(registryImage.schema.putParams, { image: 'time.tar' }, 'p');
       await registryImage.put(context, { source, params, dir: inputs });
-      const get = (): ResourceType => registryImage as ResourceType;
+      const get = (): ResourceType => registryImage;
       const types = new CustomTypes(world.db, runtime, world.artifacts, { get }, settingsOf(), systemClock, silent);
       const repository = `${registry.host}/time`;
       const type = types.typeOf([{ name: 'my-time', type: 'registry-image', source: { repository, tag: 'latest' } }]);

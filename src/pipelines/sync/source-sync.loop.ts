@@ -93,7 +93,13 @@ export class SourceSyncLoop implements Loop, OnApplicationBootstrap, OnModuleDes
     this.stopping.signal.addEventListener('abort', onStop);
     const renewal = setInterval(() => void this.renew(source, stop), RENEW_MS);
     try {
-      const tools = { db: this.db, pipelines: this.pipelines, clock: this.clock, dir: this.dir, settings: this.settings };
+      const tools = {
+        db: this.db,
+        pipelines: this.pipelines,
+        clock: this.clock,
+        dir: this.dir,
+        settings: this.settings,
+      };
       const result = await syncSource(tools, source, stop.signal);
       if (result !== 'unchanged') log.info({ result }, 'source synced');
     } catch (error) {
