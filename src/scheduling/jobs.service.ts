@@ -26,13 +26,13 @@ import {
   type JobStatus,
 } from '../persistence/index.js';
 import { ConflictError, NotFoundError } from '../platform/index.js';
-import { JobShapeCache } from './job-shape-cache.js';
+import { JobListingsCache } from './job-listings-cache.js';
 import { prepare } from './preparation.js';
 
 /** Jobs as people see them. Reads, and asks; the trigger loop and the pipelines room write. */
 @Injectable()
 export class JobsService {
-  private readonly shapes = new JobShapeCache();
+  private readonly listings = new JobListingsCache();
 
   constructor(@Inject(Db) private readonly db: Db) {}
 
@@ -75,12 +75,12 @@ export class JobsService {
 
   /** Active jobs of the pipeline, in order of creation. */
   async list(pipelineId: PipelineId): Promise<JobListing[]> {
-    return this.shapes.complete(this.db, await listJobs(this.db, { pipelineId }));
+    return this.listings.complete(this.db, await listJobs(this.db, { pipelineId }));
   }
 
   /** Active jobs of every pipeline that is not archived, or of those among the given ones, by team and pipeline. */
   async listAll(among?: Iterable<PipelineId>): Promise<JobListing[]> {
-    return this.shapes.complete(this.db, await listJobs(this.db, { among: among && [...among] }));
+    return this.listings.complete(this.db, await listJobs(this.db, { among: among && [...among] }));
   }
 
   /** How the jobs of a pipeline, or of a team's pipelines that are not archived, do, in short. */

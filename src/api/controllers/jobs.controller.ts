@@ -1,4 +1,4 @@
-import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
+import { Controller, Delete, Get, Header, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Gatekeeper, type Access } from '../../auth/index.js';
 import { BuildsService } from '../../builds/index.js';
@@ -12,7 +12,7 @@ import { OncePipe } from '../http/validate.js';
 import { Caller, Who } from '../http/who.js';
 import { buildViewsFor, toBuildView } from '../mappers/build.mapper.js';
 import { toJobExplanationView } from '../mappers/explanation.mapper.js';
-import { toJobSummary, toJobView, toNextInputView } from '../mappers/job.mapper.js';
+import { toJobSummaries, toJobView, toNextInputView } from '../mappers/job.mapper.js';
 
 type View = Record<string, unknown>;
 const JOB = 'teams/:team/pipelines/:pipeline/jobs/:job';
@@ -29,14 +29,16 @@ export class JobsController {
   ) {}
 
   @Get('jobs')
-  async listAll(@Caller() access: Access): Promise<View[]> {
+  @Header('content-type', 'application/json')
+  async listAll(@Caller() access: Access): Promise<string> {
     const ids = await this.gatekeeper.visiblePipelineIds(access);
-    return (await this.jobs.listAll(ids)).map(toJobSummary);
+    return toJobSummaries(await this.jobs.listAll(ids));
   }
 
   @Get('teams/:team/pipelines/:pipeline/jobs')
-  async list(@ThePipeline() { id }: Pipeline): Promise<View[]> {
-    return (await this.jobs.list(id)).map(toJobSummary);
+  @Header('content-type', 'application/json')
+  async list(@ThePipeline() { id }: Pipeline): Promise<string> {
+    return toJobSummaries(await this.jobs.list(id));
   }
 
   @Get(JOB)

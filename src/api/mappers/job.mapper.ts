@@ -27,7 +27,22 @@ export function toJobView(job: Job, access: Access): Record<string, unknown> {
   };
 }
 
-export function toJobSummary(job: JobListing): Record<string, unknown> {
+/** Listed jobs as the JSON text of an answer. A job that has not changed since the last list is not written again. */
+export function toJobSummaries(jobs: readonly JobListing[]): string {
+  return `[${jobs.map(summaryText).join(',')}]`;
+}
+
+const knownTexts = new WeakMap<JobListing, string>();
+
+function summaryText(job: JobListing): string {
+  const known = knownTexts.get(job);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(toJobSummary(job));
+  knownTexts.set(job, text);
+  return text;
+}
+
+function toJobSummary(job: JobListing): Record<string, unknown> {
   const summaryOf = (build: ListedBuild | undefined) => build && toBuildSummary(build, job);
   return {
     ...common(job, job.disablesManualTrigger, job.disablesReruns),
@@ -71,19 +86,10 @@ function common(
       groups: some(job.groups),
       disable_manual_trigger: disablesManualTrigger,
       disable_reruns: disablesReruns,
-      inputs: some(inputViews(job.inputs)),
+      inputs: some(job.inputs.map(toInputView)),
       outputs: some(job.outputs),
     }),
   };
-}
-
-/** Inputs of a listed job stay the same objects until its pipeline's config changes. */
-const knownViews = new WeakMap<readonly JobInput[], readonly Record<string, unknown>[]>();
-
-function inputViews(inputs: readonly JobInput[]): readonly Record<string, unknown>[] {
-  const views = knownViews.get(inputs) ?? inputs.map(toInputView);
-  knownViews.set(inputs, views);
-  return views;
 }
 
 function toInputView({ name, resource, trigger, passed, version }: JobInput): Record<string, unknown> {

@@ -78,6 +78,7 @@ export async function dueChecks(db: Queryable, limit: number): Promise<CheckTarg
        )
      order by h.next_check_at nulls first, r.id limit $1`,
     [limit],
+    'weir_due_checks',
   );
 }
 

@@ -10,23 +10,24 @@ import type {
 import type { Queryable } from '../db.js';
 import { pauseColumn } from './job-shapes.js';
 
-/** A listed job without what only its pipeline's config tells, and the version of that. */
-export interface JobListingRow extends Omit<JobListing, keyof JobShape> {
-  readonly configVersion: number;
-}
-
 /** Which jobs to list: of one pipeline, or of every one that is not archived and, if ids are given, one of those. */
 export type JobsOf = { readonly pipelineId: PipelineId } | { readonly among: readonly PipelineId[] | undefined };
 
 type BuildColumns<Kind extends string> = {
   readonly [Field in keyof ListedBuild as `${Kind}_${Field}`]: ListedBuild[Field] | null;
 };
-type Row = BuildColumns<'next'> &
+
+/**
+ * What the rows know of a listed job, beside what its pipeline's config tells. Flat, so that two rows can be compared:
+ * `instanceVars` and `paused` are JSON texts.
+ */
+export type JobListingRow = BuildColumns<'next'> &
   BuildColumns<'finished'> &
   BuildColumns<'transition'> &
-  Omit<JobListingRow, 'nextBuild' | 'finishedBuild' | 'transitionBuild' | 'instanceVars' | 'paused'> & {
-    readonly instanceVars: JsonObject | null;
-    readonly paused: PauseInfo | null;
+  Omit<JobListing, keyof JobShape | 'nextBuild' | 'finishedBuild' | 'transitionBuild' | 'instanceVars' | 'paused'> & {
+    readonly configVersion: number;
+    readonly instanceVars: string | null;
+    readonly paused: string | null;
     readonly transitionId: BuildId | null;
   };
 
@@ -44,9 +45,9 @@ export async function listJobs(db: Queryable, of: JobsOf): Promise<JobListingRow
     'pipelineId' in of
       ? ['p.id = $1', 'j.id', of.pipelineId]
       : ['not p.archived and ($1::bigint[] is null or p.id = any($1))', 't.name, p.name, p.id, j.id', of.among ?? null];
-  const rows = await db.query<Row>(
+  return db.query<JobListingRow>(
     `select j.id, j.name, t.name as "teamName", p.id as "pipelineId", p.name as "pipelineName", p.config_version as "configVersion",
-       p.instance_vars as "instanceVars", ${pauseColumn('j')} as paused, j.has_new_inputs as "hasNewInputs",
+       p.instance_vars::text as "instanceVars", (${pauseColumn('j')})::text as paused, j.has_new_inputs as "hasNewInputs",
        j.disable_manual_trigger as "disablesManualTrigger", j.disable_reruns as "disablesReruns",
        ${columns('next')}, ${columns('finished')}, ${columns('transition')}, j.transition_build_id as "transitionId"
      from jobs j join pipelines p on p.id = j.pipeline_id join teams t on t.id = p.team_id
@@ -56,10 +57,10 @@ export async function listJobs(db: Queryable, of: JobsOf): Promise<JobListingRow
      where j.active and ${condition} order by ${order}`,
     [value],
   );
-  return rows.map(toListing);
 }
 
-function toListing(row: Row): JobListingRow {
+/** The listed job of that row. */
+export function toJobListing(row: JobListingRow, shape: JobShape): JobListing {
   const finishedBuild = listed(
     row.finished_id,
     row.finished_name,
@@ -73,10 +74,12 @@ function toListing(row: Row): JobListingRow {
     teamName: row.teamName,
     pipelineId: row.pipelineId,
     pipelineName: row.pipelineName,
-    configVersion: row.configVersion,
-    instanceVars: row.instanceVars ?? undefined,
-    paused: row.paused ?? undefined,
+    instanceVars: row.instanceVars === null ? undefined : (JSON.parse(row.instanceVars) as JsonObject),
+    paused: row.paused === null ? undefined : (JSON.parse(row.paused) as PauseInfo),
     hasNewInputs: row.hasNewInputs,
+    groups: shape.groups,
+    inputs: shape.inputs,
+    outputs: shape.outputs,
     disablesManualTrigger: row.disablesManualTrigger,
     disablesReruns: row.disablesReruns,
     nextBuild: listed(row.next_id, row.next_name, row.next_status, row.next_startedAt, row.next_endedAt),
