@@ -7,7 +7,7 @@ export * from './browser-logins.js';
 export * from './connector.js';
 export * from './doer.js';
 export * from './gatekeeper.js';
-export { PasswordQueue } from './password-queue.js';
+export { NOBODYS_HASH, PasswordQueue } from './password-queue.js';
 export * from './redirect.js';
 export * from './refusals.js';
 export * from './role-matrix.js';

@@ -187,14 +187,18 @@ export class ResourcesService {
     });
   }
 
-  /** Builds that used the version, newest first, at most 100. */
+  /** Builds that used the version, newest first, at most 100. @throws NotFoundError when it is of another resource. */
   async inputTo(id: ResourceId, versionId: number): Promise<BuildId[]> {
-    return buildsWithInput(this.db, id, versionId);
+    const builds = await buildsWithInput(this.db, id, versionId);
+    if (builds.length === 0) await this.version(id, versionId);
+    return builds;
   }
 
-  /** Builds that produced the version, newest first, at most 100. */
+  /** Builds that produced the version, newest first, at most 100. @throws NotFoundError when it is of another resource. */
   async outputOf(id: ResourceId, versionId: number): Promise<BuildId[]> {
-    return buildsWithOutput(this.db, id, versionId);
+    const builds = await buildsWithOutput(this.db, id, versionId);
+    if (builds.length === 0) await this.version(id, versionId);
+    return builds;
   }
 
   /**
