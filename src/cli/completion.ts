@@ -107,10 +107,14 @@ if [[ "$funcstack[1]" == _weir ]]; then _weir "$@"; else compdef _weir weir; fi
 `,
   fish: `function __weir_complete
     set -l words (commandline -opc) (commandline -ct)
-    weir __complete -- $words[2..-1] 2>/dev/null
+    set -l found (weir __complete -- $words[2..-1] 2>/dev/null)
+    if test (count $found) -gt 0
+        printf '%s\\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
 end
-complete -c weir -f -n 'test -n "$(__weir_complete)"' -a '(__weir_complete)'
-complete -c weir -n 'test -z "$(__weir_complete)"' -F
+complete -c weir -f -a '(__weir_complete)'
 `,
 };
 

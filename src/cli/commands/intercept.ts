@@ -138,7 +138,7 @@ async function enter(
   const { WebSocket } = await import('ws'); // slow to load, and needed here only
   const url = client.url.replace(/^http/, 'ws') + client.teamPath + route`/containers/${id}/hijack`;
   const run = (shell: Pick<ShellCommand, 'path' | 'args'>): Promise<number> => {
-    const socket = new WebSocket(url, { headers: client.authorization });
+    const socket = new WebSocket(url, { ...client.tls, headers: client.authorization });
     const term = cli.io.env.TERM ?? 'xterm';
     return runShell(socket, console, { ...shell, term, ...(user === undefined ? {} : { user }) });
   };

@@ -14,7 +14,7 @@ export function workersCommand(cli: Cli): Command {
     .action(async ({ details }: { details?: boolean }, command: Command) => {
       const client = await cli.connect(command);
       const all = await client.get<WireRuntime[]>('/api/v1/runtimes');
-      show(cli, all, () => (details ? all.map((each) => detailsOf(cli.paint, each)).join('\n') : list(cli.paint, all)));
+      show(cli, all, () => (details ? all.map((each) => detailsOf(cli, each)).join('\n') : list(cli.paint, all)));
     });
 }
 
@@ -34,8 +34,8 @@ function list(paint: Paint, all: readonly WireRuntime[]): string {
   );
 }
 
-function detailsOf(paint: Paint, each: WireRuntime): string {
-  const now = Date.now() / 1000;
+function detailsOf({ paint, io }: Cli, each: WireRuntime): string {
+  const now = io.now().getTime() / 1000;
   const use = ({ build, step_id: step, since }: WireRuntime['running'][number]): string =>
     `${build === undefined ? 'a build of another team' : `${build}, step ${step}`}, for ${duration(now - since)}`;
   return [
