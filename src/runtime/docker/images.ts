@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { UserError } from '../../platform/index.js';
 import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-store.js';
+import { readImageMetadata } from '../artifacts/image-metadata.js';
 import type { ArtifactRef, StepSpec } from '../port.js';
 import { hasStatus } from './daemon.js';
 import { LABELS } from './labels.js';
@@ -53,7 +54,7 @@ async function imported(
   ref: ArtifactRef,
   namespace: string,
 ): Promise<ReadyImage> {
-  const { env, user } = await metadataOf(artifacts, ref);
+  const { env, user } = await readImageMetadata(artifacts, ref);
   const repo = `weir-${namespace}`;
   const tag = createHash('sha256').update(ref.id).digest('hex').slice(0, 32);
   if ((await imageId(docker, `${repo}:${tag}`)) === undefined) {
@@ -85,28 +86,6 @@ function untilDone(docker: Docker, progress: NodeJS.ReadableStream): Promise<voi
   return new Promise((resolve, reject) =>
     docker.modem.followProgress(progress, (error: Error | null) => (error === null ? resolve() : reject(error))),
   );
-}
-
-async function metadataOf(
-  artifacts: DirectoryArtifactStore,
-  ref: ArtifactRef,
-): Promise<{ env: Record<string, string>; user: string }> {
-  try {
-    const { env = [], user = '' } = JSON.parse((await artifacts.readFile(ref, 'metadata.json')).toString()) as {
-      env?: string[];
-      user?: string;
-    };
-    const pairs = env.map((text): [string, string] => {
-      const at = text.indexOf('=');
-      return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
-    });
-    return { env: Object.fromEntries(pairs), user };
-  } catch (cause) {
-    throw new UserError(
-      'bad-image',
-      `artifact "${ref.id}" is no image: it needs a folder rootfs/ and a file metadata.json (${(cause as Error).message})`,
-    );
-  }
 }
 
 async function imageId(docker: Docker, ref: string): Promise<string | undefined> {

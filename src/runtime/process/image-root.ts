@@ -3,37 +3,23 @@ import { chmod, chown, lstat, mkdir, readFile, readlink } from 'node:fs/promises
 import path from 'node:path';
 import { UserError } from '../../platform/index.js';
 import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-store.js';
+import { badImage, readImageMetadata, type ImageMetadata } from '../artifacts/image-metadata.js';
 import { hasCode } from '../files.js';
 import type { ArtifactRef } from '../port.js';
 
 /** An image that is an artifact. */
-export interface Image {
+export interface Image extends ImageMetadata {
   /** Absolute path of its files, which nobody may change. */
   readonly rootfs: string;
-  readonly env: Readonly<Record<string, string>>;
-  /** As the image says it: a name or number, perhaps with a group. Empty: root. */
-  readonly user: string;
 }
 
 /** @throws UserError `bad-image` when the artifact is none; NotFoundError when it is gone. */
 export async function readImage(artifacts: DirectoryArtifactStore, ref: ArtifactRef): Promise<Image> {
-  const tree = await artifacts.folderOf(ref);
-  try {
-    const text = await readFile(path.join(tree, 'metadata.json'), 'utf8');
-    const { env = [], user = '' } = JSON.parse(text) as { env?: string[]; user?: string };
-    if (!(await lstat(path.join(tree, 'rootfs'))).isDirectory()) throw new Error('rootfs is no folder');
-    return { rootfs: path.join(tree, 'rootfs'), env: Object.fromEntries(env.map(splitVariable)), user };
-  } catch (cause) {
-    throw new UserError(
-      'bad-image',
-      `artifact "${ref.id}" is no image: it needs a folder rootfs/ and a file metadata.json (${(cause as Error).message})`,
-    );
-  }
-}
-
-function splitVariable(text: string): [string, string] {
-  const at = text.indexOf('=');
-  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+  const rootfs = path.join(await artifacts.folderOf(ref), 'rootfs');
+  const metadata = await readImageMetadata(artifacts, ref);
+  const info = await lstat(rootfs).catch(() => undefined);
+  if (!info?.isDirectory()) throw badImage(ref, 'rootfs is no folder');
+  return { rootfs, ...metadata };
 }
 
 const MAX_LINKS = 40;
