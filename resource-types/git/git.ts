@@ -65,6 +65,8 @@ export class Git {
       baseDir: cwd,
       abort: stop.signal,
       binary: ['/bin/sh', this.workshop.gitScript],
+      // By default output that is not read 50 ms after git's end is lost.
+      completion: { onClose: true, onExit: false },
       allowEnvironment: Object.keys(this.workshop.env),
       unsafe: {
         allowUnsafeCustomBinary: true, // our own wrapper

@@ -154,6 +154,8 @@ async function start({ args, cwd, env, script, stop, tooMuch }: Start): Promise<
     baseDir: cwd,
     abort: stop.signal,
     binary: ['/bin/sh', script],
+    // By default output that is not read 50 ms after git's end is lost.
+    completion: { onClose: true, onExit: false },
     allowEnvironment: Object.keys(env),
     // Both are files that we wrote.
     unsafe: { allowUnsafeCustomBinary: true, allowUnsafeConfigPaths: true },
