@@ -70,9 +70,12 @@ function textOf(arg: unknown, where: string): string {
 async function fromFile(plan: TaskPlan, walk: Walk): Promise<TaskConfig> {
   const { file, vars } = await fillVars({ file: plan.file ?? '', vars: plan.vars }, walk);
   const text = await readArtifactFile(file, walk);
-  const { config, problems } = parseTaskConfig(text, { file });
+  const asWritten = parseTaskConfig(text, { file });
+  if (asWritten.config) return interpolate(asWritten.config, lookupIn(vars ?? {}), { mode: 'template' }).value;
+  // A var of the step may stand for a part with structure, such as the source of the image.
+  const { config, problems } = vars === undefined ? asWritten : parseTaskConfig(text, { file, vars });
   if (!config) throw new Error(`invalid task file:\n${problems.map(formatProblem).join('\n')}`);
-  return vars ? interpolate(config, lookupIn(vars), { mode: 'template' }).value : config;
+  return config;
 }
 
 /** Params as a process gets them: text as it is, everything else as JSON; null is empty. */
