@@ -1,0 +1,2 @@
+#!/bin/sh
+echo "api says $1"

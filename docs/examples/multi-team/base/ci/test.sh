@@ -1,0 +1,3 @@
+#!/bin/sh
+set -eu
+grep '^good' base/base.txt
