@@ -48,7 +48,7 @@ const known: Record<string, string> = { team: 'own', pipeline: 'p', job: 'j', bu
 const tokens: (string | undefined)[] = [];
 
 beforeAll(async () => {
-  server = await ApiServer.start();
+  server = await ApiServer.start({ rateLimit: 0 });
   tokens.push(server.token, await memberOfAnotherTeam(), undefined);
   const holders = { owner: { users: [`local:${server.login.name}`], groups: [] } };
   await server.ask('PUT', '/api/v1/teams/own', { auth: holders });
