@@ -4,6 +4,7 @@ import {
   Db,
   NotificationListener,
   landRuntime,
+  requestAbort,
   listRuntimes,
   noteRuntime,
   pruneRuntime,
@@ -76,9 +77,10 @@ export class RuntimeMonitor implements Loop, OnApplicationBootstrap, OnApplicati
     return listRuntimes(this.db);
   }
 
-  /** It takes no more steps until its server starts again; those that run there go on. */
-  async land(id: RuntimeId): Promise<void> {
-    await this.db.tx((tx) => landRuntime(tx, id));
+  /** It takes no more steps until its server starts again. Those that run there go on, but builds of interruptible jobs are aborted. */
+  async land(id: RuntimeId, by: string): Promise<void> {
+    const interruptible = await this.db.tx((tx) => landRuntime(tx, id));
+    for (const build of interruptible) await this.db.tx((tx) => requestAbort(tx, build, by));
   }
 
   /** Forgets the runtime of a server that is gone. @returns false when that server is alive. */

@@ -285,7 +285,8 @@ export class Checker implements OnApplicationBootstrap {
     const now = (): Date => this.clock.now();
     const request = { source: parsed, ...(version === undefined ? {} : { version }) };
     const env = this.envOf(target);
-    const own = { cacheDir, now, env, server: serverDoor(this.db, this.settings, target) };
+    const { tags } = config;
+    const own = { cacheDir, now, env, server: serverDoor(this.db, this.settings, target), ...(tags ? { tags } : {}) };
     return runBounded((bounded) => type.check({ ...bounded, ...own }, request), bounds, context);
   }
 

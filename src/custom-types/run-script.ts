@@ -16,7 +16,9 @@ export interface TypeImage {
 }
 
 /** What a script needs besides itself. */
-export type ScriptContext = Pick<CheckContext, 'signal' | 'log'> & { readonly env: Readonly<Record<string, string>> };
+export type ScriptContext = Pick<CheckContext, 'signal' | 'log' | 'tags'> & {
+  readonly env: Readonly<Record<string, string>>;
+};
 
 /** A script as the spec of a step, for a handle and labels of the caller's. */
 export function scriptSpec(
@@ -45,13 +47,13 @@ export async function runScript(
   { instanceId, epoch }: Settings,
   script: Script,
   image: TypeImage,
-  { signal, log, env }: ScriptContext,
+  { signal, log, env, tags }: ScriptContext,
   keep?: (handle: string) => Promise<void>,
 ): Promise<Uint8Array> {
   const handle = `script-${randomUUID()}`;
   const labels = { instance: instanceId, ...SCRIPT_LABEL, epoch: String(epoch), image: image.artifact.id };
   try {
-    await runtime.start({ handle, labels, ...scriptSpec(script, env, image) });
+    await runtime.start({ handle, labels, ...scriptSpec(script, env, image), ...(tags ? { tags } : {}) });
     let words = '';
     const decoder = new TextDecoder();
     for await (const { data } of runtime.logs(handle, null, signal)) {

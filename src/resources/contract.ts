@@ -64,6 +64,8 @@ export interface CheckContext {
   readonly env?: Readonly<Record<string, string>>;
   /** The type runs in a container that may do everything. */
   readonly isPrivileged?: boolean;
+  /** Which runtimes may run a type that is an image. Types of the server run in the server. */
+  readonly tags?: readonly string[];
   /**
    * Fills the empty folder with an image (`rootfs/`, `metadata.json`) of the usual tools of this machine, in which the named
    * type of the server speaks the container protocol. Undefined where there can be none.

@@ -141,6 +141,8 @@ export interface StepSpec {
   readonly handle: Handle;
   /** By name, where a server has several; undefined: the first that fits. */
   readonly runtime?: string;
+  /** What the runtime must be called, if none is named. */
+  readonly tags?: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly argv: readonly string[];
   /** The whole environment: nothing is inherited from the server. */

@@ -284,6 +284,32 @@ describe('the operator', () => {
 });
 
 describe('workers', () => {
+  it('end builds of interruptible jobs when they are landed', async () => {
+    const job = (name: string, more: string): string =>
+      `- {name: ${name}, ${more}plan: [{task: t, config: {platform: linux, run: {path: sleep, args: ['600']}}}]}`;
+    const yaml = `jobs:\n${job('yields', 'interruptible: true, ')}\n${job('stays', '')}\n`;
+    const pipeline = await set('interrupted', '', yaml);
+    await ask('PUT', `${pipeline}/unpause`);
+    const statusOf = async (id: number): Promise<string> =>
+      (await ask<{ status: string }>('GET', `/api/v1/builds/${id}`)).status;
+    const [yields, stays] = await Promise.all(
+      ['yields', 'stays'].map((name) => ask<{ id: number }>('POST', `${pipeline}/jobs/${name}/builds`)),
+    );
+    await eventually('both have a slot', async () => {
+      const [{ count }] = (await server.database.db.query<{ count: number }>(
+        `select count(*) from step_slots where slot is not null`,
+      )) as [{ count: number }];
+      return count === 2;
+    });
+    const [worker] = await ask<{ name: string }[]>('GET', '/api/v1/workers');
+    await ask('PUT', `/api/v1/workers/${worker!.name}/land`);
+    await eventually('it is aborted', async () => (await statusOf(yields!.id)) === 'aborted');
+    expect(await statusOf(stays!.id)).toBe('started');
+    await ask('PUT', `/api/v1/builds/${stays!.id}/abort`);
+    await eventually('the other ends', async () => (await statusOf(stays!.id)) === 'aborted');
+    await server.database.db.query(`update runtimes set landing = false`);
+  });
+
   it('are landed, and pruned once their server is gone', async () => {
     const workers = (): Promise<{ name: string; state: string }[]> => ask('GET', '/api/v1/workers');
     const [worker] = await eventually('the worker', async () => {

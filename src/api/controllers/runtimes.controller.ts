@@ -4,9 +4,10 @@ import type { Access } from '../../auth/index.js';
 import { RuntimeMonitor } from '../../builds/index.js';
 import { didYouMean } from '../../model/index.js';
 import type { RuntimeLoad } from '../../persistence/index.js';
+import type { ByWhom } from '../../pipelines/index.js';
 import { NotFoundError } from '../../platform/index.js';
 import { ResourceTypeRegistry } from '../../resources/index.js';
-import { Caller } from '../http/who.js';
+import { Caller, Who } from '../http/who.js';
 import { toRuntimeView, toWorkerView, workerName } from '../mappers/runtime.mapper.js';
 
 type View = Record<string, unknown>;
@@ -26,8 +27,8 @@ export class RuntimesController {
   }
 
   @Put('workers/:worker/land')
-  async land(@Param('worker') name: string): Promise<void> {
-    await this.runtimes.land((await this.named(name)).id);
+  async land(@Param('worker') name: string, @Who() { by }: ByWhom): Promise<void> {
+    await this.runtimes.land((await this.named(name)).id, by);
   }
 
   /** The answer's `stderr` is what `fly` prints. */

@@ -71,9 +71,18 @@ export async function touchRuntimes(tx: Tx, instance: string): Promise<void> {
   await tx.query(`update runtimes set server_seen_at = now() where instance = $1`, [instance]);
 }
 
-/** The runtime gives no more slots until its server starts again; steps that have one go on. */
-export async function landRuntime(tx: Tx, id: RuntimeId): Promise<void> {
+/**
+ * The runtime gives no more slots until its server starts again; steps that have one go on.
+ * @returns the builds of interruptible jobs that have a step there or wait for a slot.
+ */
+export async function landRuntime(tx: Tx, id: RuntimeId): Promise<readonly BuildId[]> {
   await tx.query(`update runtimes set landing = true where id = $1`, [id]);
+  const rows = await tx.query<{ id: BuildId }>(
+    `select distinct b.id from step_slots s join builds b on b.id = s.build_id join jobs j on j.id = b.job_id
+     where s.runtime_id = $1 and j.config @> '{"interruptible": true}' order by b.id`,
+    [id],
+  );
+  return rows.map((row) => row.id);
 }
 
 /** Forgets the runtime of a server that gives no sign of life. @returns false when its server is alive. */

@@ -41,7 +41,7 @@ export const RESOURCE: Meanings = {
   version: 'The version that every get uses, in the whole pipeline; goes before a pin made by a command.',
   check_every: 'Time between two checks, or `never`: only when asked. Default: `--check-interval`.',
   check_timeout: 'Longest time of one check. Default: `--check-timeout`.',
-  tags: 'Accepted, and without effect: checks run in the server, or on the first runtime with images.',
+  tags: 'Checks of a type that is an image run on a runtime that has all of these tags; other types run in the server.',
   public: 'In an exposed pipeline everybody sees the metadata of its versions.',
   webhook_token: 'Secret with which the webhook asks for a check.',
   expose_build_created_by: 'Puts learn in `BUILD_CREATED_BY` who started the build.',
@@ -66,7 +66,7 @@ export const JOB: Meanings = {
   serial_groups: 'Of all jobs that share one of these names one build runs at a time.',
   max_in_flight: 'Most builds at a time. With `serial` or `serial_groups` it is 1. Default: no bound.',
   interruptible:
-    'Accepted, and without effect: the server does not wait for builds when it stops, and they go on afterwards.',
+    'Its builds are aborted when a runtime that they use is landed for maintenance. A stop of the server interrupts no build.',
   public: 'In an exposed pipeline everybody may read the output of its builds.',
   disable_manual_trigger: 'Nobody can start a build by hand.',
   disable_reruns: 'No build can be run again.',

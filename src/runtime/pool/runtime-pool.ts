@@ -77,8 +77,10 @@ export class RuntimePool implements Runtime {
     if (spec.runtime !== undefined) this.remember(spec.handle, spec.runtime);
     const begun = await this.find(spec.handle);
     if (begun) return begun.runtime.start(spec);
-    const { member } = await this.choose({ tags: [], hasImage: spec.image !== undefined });
-    return (member ?? this.members[0]).runtime.start(spec);
+    const { tags = [] } = spec;
+    const chosen = await this.choose({ tags, hasImage: spec.image !== undefined });
+    if (chosen.member === undefined && tags.length > 0) throw new UserError('no-runtime', chosen.reason);
+    return (chosen.member ?? this.members[0]).runtime.start(spec);
   }
 
   async inspect(handle: Handle): Promise<StepState> {
