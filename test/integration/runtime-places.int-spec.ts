@@ -3,7 +3,7 @@ import { RuntimeMonitor, type BuildTracker } from '../../src/builds/index.js';
 import { slotWaitText, type BuildId } from '../../src/model/index.js';
 import { listRuntimes, requestAbort, slotWaits } from '../../src/persistence/index.js';
 import { Settings } from '../../src/platform/index.js';
-import { DummyRuntime, RuntimePool, type Capabilities, type Member } from '../../src/runtime/index.js';
+import { DummyRuntime, RuntimePool, type Capabilities, type Member, type StepSpec } from '../../src/runtime/index.js';
 import { EngineWorld, gates, silent } from '../support/engine-world.js';
 
 /** The dummy machine as if it were one of several kinds. */
@@ -100,6 +100,17 @@ describe('steps and their places', () => {
     gates.add('a').add('b');
     for (const id of [...running, third, fourth]) expect(await world.finished(id)).toBe('succeeded');
     expect(await world.db.query(`select from step_slots`)).toEqual([]);
+  });
+
+  it('that belong to no build go by their tags as well, and are told when no runtime has them', async () => {
+    const [host, big] = [member('host', 1), member('big', 1, ['big'])];
+    const pool = new RuntimePool([host, big]);
+    const script = (handle: string, tags: string[]): StepSpec => {
+      return { handle, labels: {}, argv: ['ok'], env: {}, mounts: [], stdoutTo: 'result', tags };
+    };
+    await pool.start(script('script-1', ['big']));
+    expect((await big.runtime.inspect('script-1')).phase).not.toBe('absent');
+    await expect(pool.start(script('script-2', ['huge']))).rejects.toThrow("no workers satisfying: tag 'huge'");
   });
 
   it('wait for a runtime that does not answer, and go on when it does', async () => {
