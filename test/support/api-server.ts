@@ -98,7 +98,8 @@ export class ApiServer {
     await this.app.close();
     await this.listener.stop();
     await this.database.drop();
-    await rm(this.dataDir, { recursive: true, force: true });
+    // What the server let go of may still write a moment.
+    await rm(this.dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     if (this.untrue.size > 0)
       throw new Error(
         `answers that the API's document (src/api/openapi) does not have:\n${[...this.untrue].join('\n')}`,

@@ -81,7 +81,7 @@ export class EngineWorld {
     for (const engine of this.engines) await engine.stop();
     await this.listener.stop();
     await this.test.drop();
-    await rm(this.folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 
   /** One server in one of its lives. */
