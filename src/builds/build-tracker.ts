@@ -62,6 +62,7 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
   private readonly active = new Map<BuildId, ActiveBuild>();
   private readonly faults = new Map<BuildId, number>();
   private unlisten: (() => void) | undefined;
+  private isStopping = false;
   private sweepAt = 0;
   private sweeping: Promise<void> = Promise.resolve();
 
@@ -114,6 +115,7 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
   }
 
   start(): void {
+    this.isStopping = false;
     this.unlisten ??= this.notifications.on('builds', () => this.runner.wake());
     this.runner.start();
   }
@@ -124,6 +126,7 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
    */
   async stop(): Promise<void> {
     this.unlisten?.();
+    this.isStopping = true;
     await this.runner.stop();
     const ids = [...this.active.keys()];
     const over = [...this.active.values()].map(({ run, done }) => {
@@ -186,6 +189,10 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
     try {
       const run = await BuildRun.load(this.parts, id, this.holder);
       active.run = run;
+      if (this.isStopping) {
+        run?.letGo(); // nobody could while it was read
+        run?.throwIfLetGo();
+      }
       if (run) this.count(run, await run.execute(walkStep));
       this.faults.delete(id);
     } catch (error) {

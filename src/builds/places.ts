@@ -53,16 +53,21 @@ async function waitForSlot(
 ): Promise<boolean> {
   const key = { buildId: run.build.id, stepId: node.id };
   const ended = AbortSignal.any([signal, run.letGoSignal]);
-  for (;;) {
-    const asked = await run.journal.fenced((tx) => askForSlot(tx, key, wanted));
-    // A step that runs does not wait again.
-    if (asked.hasSlot || run.journal.step(node.id)) return true;
-    if (asked.isNew) await run.journal.log(node.id, await waitingEvents(node, run));
-    await run.parts.places.change(run.build.id, ended);
-    run.throwIfLetGo();
-    if (!signal.aborted) continue;
-    await run.journal.fenced((tx) => freeSlot(tx, key));
-    return false;
+  const watch = run.parts.places.watch(run.build.id);
+  try {
+    for (;;) {
+      const asked = await run.journal.fenced((tx) => askForSlot(tx, key, wanted));
+      // A step that runs does not wait again.
+      if (asked.hasSlot || run.journal.step(node.id)) return true;
+      if (asked.isNew) await run.journal.log(node.id, await waitingEvents(node, run));
+      await watch.change(ended);
+      run.throwIfLetGo();
+      if (!signal.aborted) continue;
+      await run.journal.fenced((tx) => freeSlot(tx, key));
+      return false;
+    }
+  } finally {
+    watch.stop();
   }
 }
 

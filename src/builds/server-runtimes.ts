@@ -35,22 +35,38 @@ export class Places {
     return this.db.tx((tx) => declareRuntimes(tx, this.instanceId, runtimes));
   }
 
-  /** Resolves when a step of the build may have got a slot, when the signal aborts, and after a while. Never rejects. */
-  async change(buildId: BuildId, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return;
+  /** Watches for slots of the build's steps from now on: look only after this, so that none is given unseen. */
+  watch(buildId: BuildId): SlotWatch {
+    let isNews = false;
     let wake = (): void => undefined;
-    const woken = new Promise<void>((resolve) => (wake = resolve));
     const unlisten = this.notifications.on('slots', (id) => {
-      if (id === undefined || id === buildId) wake();
+      if (id !== undefined && id !== buildId) return;
+      isNews = true;
+      wake();
     });
-    const timer = setTimeout(wake, LOOK_MS);
-    signal.addEventListener('abort', wake);
-    try {
-      await woken;
-    } finally {
-      unlisten();
-      clearTimeout(timer);
-      signal.removeEventListener('abort', wake);
-    }
+    return {
+      stop: unlisten,
+      change: async (signal) => {
+        if (!isNews && !signal.aborted) {
+          await new Promise<void>((resolve) => {
+            const timer = setTimeout(resolve, LOOK_MS);
+            wake = () => {
+              clearTimeout(timer);
+              resolve();
+            };
+            signal.addEventListener('abort', wake, { once: true });
+          });
+          signal.removeEventListener('abort', wake);
+        }
+        isNews = false;
+      },
+    };
   }
+}
+
+/** One step's wait for a slot. */
+export interface SlotWatch {
+  /** Resolves when a step of the build may have got a slot since the last call, when the signal aborts, and after a while. */
+  change(signal: AbortSignal): Promise<void>;
+  stop(): void;
 }

@@ -23,7 +23,7 @@ afterAll(() => t.drop());
 describe('retention', () => {
   it('removes expired tokens and old check builds, and keeps the newest of each resource and every build of a job', async () => {
     await t.db.query(
-      `with u as (insert into users (name, password_hash) values ('ann', 'x') returning id)
+      `with u as (insert into users (name, subject, password_hash) values ('ann', 'ann', 'x') returning id)
        insert into tokens (user_id, digest, expires_at)
        select id, digest, now() + age from u, (values ('old', interval '-1 s'), ('good', interval '1 h')) as v(digest, age)`,
     );

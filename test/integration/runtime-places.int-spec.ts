@@ -144,6 +144,20 @@ describe('steps and their places', () => {
     expect(await world.finished(next)).toBe('succeeded');
   });
 
+  it('do not hold up a server that stops just after it has taken a build', async () => {
+    const first = engine(member('host', 1));
+    const id = await build(task('gate f'));
+    await world.until(async () => (await listRuntimes(world.db))[0]!.running.length === 1, 'it to run');
+    await first.stop();
+    const next = await build(task('ok'));
+    // Its first round takes both builds; the second one would wait for its slot for as long as the first one runs.
+    await engine(member('host', 1)).stop();
+    gates.add('f');
+    engine(member('host', 1));
+    expect(await world.finished(id)).toBe('succeeded');
+    expect(await world.finished(next)).toBe('succeeded');
+  });
+
   it('are given up by an abort while they wait', async () => {
     engine(member('host', 1));
     const id = await build(task('gate d'));
