@@ -28,7 +28,10 @@ export async function packFolder(dir: string, isWhole: boolean): Promise<Readabl
 async function fill(archive: Pack, dir: string, names: readonly string[]): Promise<void> {
   for (const name of names) {
     const file = path.join(dir, name);
-    const info = await lstat(file).catch(() => undefined);
+    const info = await lstat(file).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+      throw error;
+    });
     if (info === undefined) continue; // tracked, and removed since
     const common = { name, mode: info.mode & 0o7777, mtime: info.mtime };
     if (info.isDirectory()) archive.entry({ ...common, type: 'directory' });

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -28,19 +28,6 @@ jobs:
 - name: unit
   plan: [{get: clock}]
 `;
-
-async function file(name: string, text: string): Promise<string> {
-  const at = path.join(cli.home, name);
-  await writeFile(at, text);
-  return at;
-}
-
-/** The answer to `--json`; the command must succeed. */
-async function json<Value>(...argv: string[]): Promise<Value> {
-  const { code, out, err } = await cli.run(...argv, '--json');
-  if (code !== 0) throw new Error(`weir ${argv.join(' ')}: ${err}`);
-  return JSON.parse(out) as Value;
-}
 
 describe('logging in with a browser', () => {
   /** What the server's page does, or somebody else's. */
@@ -71,7 +58,7 @@ describe('logging in with a browser', () => {
     const answer = await visits[0]!;
     expect([answer.status, answer.headers.get('access-control-allow-origin')]).toEqual([200, server.url]);
     expect((await stat(path.join(cli.home, '.weirrc'))).mode & 0o777).toBe(0o600);
-    expect(await json('userinfo')).toMatchObject({ name: 'admin', is_admin: true });
+    expect(await cli.json('userinfo')).toMatchObject({ name: 'admin', is_admin: true });
   });
 
   it('leaves who followed the link on a page of the server', async () => {
@@ -115,14 +102,14 @@ describe('targets', () => {
       out: `target lab is now ${server.url}, team other\n`,
       err: '',
     });
-    expect(await json('targets')).toMatchObject([{ name: 'lab', team: 'other', current: true, logged_in: true }]);
+    expect(await cli.json('targets')).toMatchObject([{ name: 'lab', team: 'other', current: true, logged_in: true }]);
     expect((await stat(path.join(cli.home, '.weirrc'))).mode & 0o777).toBe(0o600);
     expect(await cli.run('-t', 'lap', 'delete-target')).toMatchObject({
       code: 1,
       err: expect.stringContaining('did you mean "lab"?'),
     });
     expect(await cli.run('-t', 'lab', 'delete-target')).toMatchObject({ code: 0 });
-    expect(await json('targets')).toEqual([]);
+    expect(await cli.json('targets')).toEqual([]);
   });
 
   it('do not take a token to another server', async () => {
@@ -131,7 +118,7 @@ describe('targets', () => {
   });
 
   it('are completed from the file, jobs and pipelines from the server', async () => {
-    await cli.run('sp', '-p', 'completed', '-c', await file('p.yml', PIPELINE), '-n');
+    await cli.run('sp', '-p', 'completed', '-c', await cli.file('p.yml', PIPELINE), '-n');
     expect((await cli.run('__complete', '--', '-t', '')).out).toBe('ci\n');
     expect((await cli.run('__complete', '--', 'jobs', '-p', 'compl')).out).toBe('completed\n');
     expect((await cli.run('__complete', '--', '-t', 'ci', 'tj', '-j', 'completed/')).out).toBe('completed/unit\n');
@@ -179,7 +166,7 @@ describe('a server with a certificate of its own', () => {
         });
         expect(await cli.run(...login, '--ca-cert', cert)).toMatchObject({ code: 0 });
         // The target remembers it, for requests with and without a body, and for events.
-        expect(await cli.run('sp', '-p', 'secure', '-c', await file('p.yml', PIPELINE), '-n')).toMatchObject({
+        expect(await cli.run('sp', '-p', 'secure', '-c', await cli.file('p.yml', PIPELINE), '-n')).toMatchObject({
           code: 0,
         });
         await cli.run('up', '-p', 'secure');

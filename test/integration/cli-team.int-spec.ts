@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ApiServer } from '../support/api-server.js';
 import { CliRunner } from '../support/cli-runner.js';
@@ -24,19 +22,6 @@ jobs:
   plan: [{get: clock}]
 `;
 
-async function file(name: string, text: string): Promise<string> {
-  const at = path.join(cli.home, name);
-  await writeFile(at, text);
-  return at;
-}
-
-/** The answer to `--json`; the command must succeed. */
-async function json<Value>(...argv: string[]): Promise<Value> {
-  const { code, out, err } = await cli.run(...argv, '--json');
-  if (code !== 0) throw new Error(`weir ${argv.join(' ')}: ${err}`);
-  return JSON.parse(out) as Value;
-}
-
 describe('teams', () => {
   it('are set after a question, shown, renamed and destroyed', async () => {
     cli.answers = ['n'];
@@ -47,7 +32,7 @@ describe('teams', () => {
       'role owner:\n  users:\n    - local:ana\n    - local:ben\n  groups:\n    - github:org:crew',
     );
     expect(await cli.run('st', '-n', 'crew', ...flags, '--non-interactive')).toMatchObject({ code: 0 });
-    expect(await json('get-team', '-n', 'crew')).toMatchObject({
+    expect(await cli.json('get-team', '-n', 'crew')).toMatchObject({
       auth: { owner: { users: ['local:ana', 'local:ben'], groups: ['github:org:crew'] } },
     });
     expect((await cli.run('teams', '-d')).out).toMatch(/crew +owner +local:ana, local:ben +github:org:crew/);
@@ -60,18 +45,18 @@ describe('teams', () => {
   });
 
   it('are set from a file with all their roles', async () => {
-    const roles = await file(
+    const roles = await cli.file(
       'roles.yml',
       'roles:\n- name: owner\n  local: {users: [ana]}\n- name: viewer\n  github: {orgs: [acme], teams: ["acme:dev"]}\n  corp: {groups: [all]}\n',
     );
-    const team = await json('set-team', '-n', 'filed', '-c', roles, '--non-interactive');
+    const team = await cli.json('set-team', '-n', 'filed', '-c', roles, '--non-interactive');
     expect(team).toMatchObject({
       auth: {
         owner: { users: ['local:ana'], groups: [] },
         viewer: { users: [], groups: ['github:acme', 'github:acme:dev', 'corp:all'] },
       },
     });
-    const bad = await file('bad.yml', 'roles:\n- name: owner\n  github: {organisations: [a]}\n');
+    const bad = await cli.file('bad.yml', 'roles:\n- name: owner\n  github: {organisations: [a]}\n');
     expect(await cli.run('st', '-n', 'filed', '-c', bad, '--non-interactive')).toMatchObject({
       code: 1,
       err: expect.stringContaining('roles[0] (owner).github: unknown key "organisations"'),
@@ -87,7 +72,7 @@ describe('tokens', () => {
     const token = out.trim();
     expect((await cli.run('tokens')).out).toMatch(/deploy +personal +all +viewer +all +all +\d{4}-.* +never/);
     expect((await cli.run('tokens')).out).not.toContain(token);
-    const [{ id }] = await json<[{ id: number }]>('tokens');
+    const [{ id }] = await cli.json<[{ id: number }]>('tokens');
     cli.env.WEIR_TOKEN = token;
     expect(await cli.run('pipelines')).toMatchObject({ code: 0 });
     expect(await cli.run('set-wall', '-m', 'no')).toMatchObject({ code: 1, err: expect.stringContaining('forbidden') });
@@ -98,7 +83,7 @@ describe('tokens', () => {
   });
 
   it('of robots belong to a team', async () => {
-    const made = await json('tokens', 'create', 'bot', '--robot', '--role', 'member', '-p', 'app-*');
+    const made = await cli.json('tokens', 'create', 'bot', '--robot', '--role', 'member', '-p', 'app-*');
     expect(made).toMatchObject({ kind: 'robot', team: 'main', role: 'member', pipelines: ['app-*'] });
   });
 });
@@ -107,10 +92,10 @@ describe('the audit log', () => {
   it('is listed with filters, exported, and its chain computed again', async () => {
     await cli.run('set-team', '-n', 'audited', '--local-user', 'ana', '--non-interactive');
     expect((await cli.run('audit', '--action', 'SetTeam')).out).toMatch(/admin +127\.0\.0\.1 +SetTeam +audited/);
-    expect(await json('audit', '--until', '2020-01-01')).toEqual([]);
+    expect(await cli.json('audit', '--until', '2020-01-01')).toEqual([]);
     const { out } = await cli.run('audit', 'export');
-    const log = await file('log.jsonl', out);
-    const verdict = await json<{ intact: boolean; entries: number; last_hash: string }>('audit', 'verify');
+    const log = await cli.file('log.jsonl', out);
+    const verdict = await cli.json<{ intact: boolean; entries: number; last_hash: string }>('audit', 'verify');
     expect(verdict).toMatchObject({ intact: true, entries: out.trim().split('\n').length });
     expect(await cli.run('audit', 'verify', log)).toMatchObject({
       code: 0,
@@ -123,7 +108,7 @@ describe('the audit log', () => {
     const lines = (await cli.run('audit', 'export')).out.trim().split('\n');
     const lastHash = (JSON.parse(lines.at(-1)!) as { hash: string }).hash;
     const verify = async (text: readonly string[], ...more: string[]): ReturnType<CliRunner['run']> =>
-      cli.run('audit', 'verify', await file('log.jsonl', text.join('\n')), ...more);
+      cli.run('audit', 'verify', await cli.file('log.jsonl', text.join('\n')), ...more);
     const changed = lines.map((line, i) => (i === 1 ? line.replace('"admin"', '"ana"') : line));
     expect(await verify(changed)).toMatchObject({
       code: 1,
@@ -144,7 +129,7 @@ describe('the audit log', () => {
 
 describe('pipelines', () => {
   it('with instance vars are set, named, listed, ordered and paused', async () => {
-    const config = await file('i.yml', `${PIPELINE}# ((branch))\n`);
+    const config = await cli.file('i.yml', `${PIPELINE}# ((branch))\n`);
     for (const branch of ['main', 'next/1'])
       expect(await cli.run('sp', '-p', 'inst', '-i', `branch=${branch}`, '-c', config, '-n')).toMatchObject({
         code: 0,
@@ -160,21 +145,21 @@ describe('pipelines', () => {
 
   it('are paused, archived and ordered all at once', async () => {
     await cli.run('set-team', '-n', 'many', '--local-user', 'admin', '--non-interactive');
-    const config = await file('p.yml', PIPELINE);
+    const config = await cli.file('p.yml', PIPELINE);
     for (const name of ['b', 'a']) await cli.run('--team', 'many', 'sp', '-p', name, '-c', config, '-n');
     expect(await cli.run('--team', 'many', 'up', '--all')).toMatchObject({
       out: 'pipeline b unpaused\npipeline a unpaused\n',
     });
     expect(await cli.run('--team', 'many', 'op', '--alphabetical')).toMatchObject({ code: 0 });
-    expect(await json('--team', 'many', 'pp', '-a')).toEqual({ pipelines: ['a', 'b'], message: 'paused' });
+    expect(await cli.json('--team', 'many', 'pp', '-a')).toEqual({ pipelines: ['a', 'b'], message: 'paused' });
     expect((await cli.run('pps')).out).toMatch(/a +many +paused by admin/);
     expect(await cli.run('--team', 'many', 'ap')).toMatchObject({ code: 1, err: expect.stringContaining('--all') });
     expect(await cli.run('--team', 'many', 'ap', '-a', '-n')).toMatchObject({ code: 0 });
-    expect(await json('--team', 'many', 'pipelines')).toEqual([]);
+    expect(await cli.json('--team', 'many', 'pipelines')).toEqual([]);
   });
 
   it('that are not there are named with one that is near', async () => {
-    await cli.run('sp', '-p', 'food', '-c', await file('p.yml', PIPELINE), '-n');
+    await cli.run('sp', '-p', 'food', '-c', await cli.file('p.yml', PIPELINE), '-n');
     expect(await cli.run('jobs', '-p', 'foo')).toEqual({
       code: 1,
       out: '',
@@ -183,7 +168,7 @@ describe('pipelines', () => {
   });
 
   it('are formatted without a server, comments and all', async () => {
-    const at = await file('f.yml', 'jobs:\n    # why\n    - {name: a,   plan: []}\n');
+    const at = await cli.file('f.yml', 'jobs:\n    # why\n    - {name: a,   plan: []}\n');
     expect(await cli.run('fp', '-c', at)).toMatchObject({
       code: 0,
       out: 'jobs:\n  # why\n  - { name: a, plan: [] }\n',
@@ -195,7 +180,7 @@ describe('pipelines', () => {
 
 describe('the rest of what operators do', () => {
   it('goes through the API', async () => {
-    await cli.run('sp', '-p', 'op', '-c', await file('p.yml', PIPELINE), '-n');
+    await cli.run('sp', '-p', 'op', '-c', await cli.file('p.yml', PIPELINE), '-n');
     await cli.run('up', '-p', 'op');
     expect(await cli.run('set-wall', '-m', 'hello', '--ttl', '1h')).toMatchObject({ code: 0 });
     expect((await cli.run('get-wall')).out).toMatch(/^hello \(for (59m|1h).* more\)\n$/);
@@ -220,7 +205,7 @@ describe('the rest of what operators do', () => {
     const asked = await cli.run('clear-versions', '--resource', 'op/clock');
     expect(asked).toMatchObject({ code: 1, err: expect.stringContaining('- main/op/clock') });
     expect((await cli.run('cv', '--resource', 'op/clock', '-n')).out).toMatch(/^[1-9]\d* versions removed\n$/);
-    expect(await json('builds', '--since', '2020-01-01', '--until', '2020-01-02')).toEqual([]);
+    expect(await cli.json('builds', '--since', '2020-01-01', '--until', '2020-01-02')).toEqual([]);
   }, 40_000);
 
   it('of which curl does what has no command', async () => {
@@ -238,9 +223,9 @@ describe('the rest of what operators do', () => {
   });
 
   it('answers programs about every change', async () => {
-    await cli.run('sp', '-p', 'told', '-c', await file('p.yml', PIPELINE), '-n');
-    expect(await json('pp', '-p', 'told')).toEqual({ pipelines: ['told'], message: 'paused' });
-    expect(await json('pause-job', '-j', 'told/unit')).toEqual({ message: 'job told/unit paused' });
+    await cli.run('sp', '-p', 'told', '-c', await cli.file('p.yml', PIPELINE), '-n');
+    expect(await cli.json('pp', '-p', 'told')).toEqual({ pipelines: ['told'], message: 'paused' });
+    expect(await cli.json('pause-job', '-j', 'told/unit')).toEqual({ message: 'job told/unit paused' });
     await cli.run('up', '-p', 'told');
     const lines = (await cli.run('check-resource', '-r', 'told/clock', '--json')).out.trim().split('\n');
     const frames = lines.map((line) => JSON.parse(line) as { id?: number; event?: string });
@@ -250,11 +235,11 @@ describe('the rest of what operators do', () => {
 
 describe('a build at an address of the browser', () => {
   it('is watched, and of another server refused', async () => {
-    await cli.run('sp', '-p', 'seen', '-c', await file('p.yml', PIPELINE), '-n');
+    await cli.run('sp', '-p', 'seen', '-c', await cli.file('p.yml', PIPELINE), '-n');
     await cli.run('up', '-p', 'seen');
     const { code } = await cli.run('tj', '-j', 'seen/unit', '-w');
     expect(code).toBe(0);
-    const built = await json('bs', '-a', '-c', '1', '--since', '2020-01-01');
+    const built = await cli.json('bs', '-a', '-c', '1', '--since', '2020-01-01');
     expect(built).toMatchObject([{ pipeline_name: 'seen', job_name: 'unit', name: '1' }]);
     const page = `${server.url}/teams/main/pipelines/seen/jobs/unit/builds/1`;
     expect(await cli.run('watch', '-u', page)).toMatchObject({ code: 0, out: expect.stringMatching(/succeeded\n$/) });

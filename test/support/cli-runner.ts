@@ -1,4 +1,5 @@
 import { mkdtempSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { Console, Io } from '../../src/cli/io.js';
@@ -49,5 +50,19 @@ export class CliRunner {
     };
     const code = await run(argv, io);
     return { code, out, err };
+  }
+
+  /** The answer to `--json`; the command must succeed. */
+  async json<Value>(...argv: string[]): Promise<Value> {
+    const { code, out, err } = await this.run(...argv, '--json');
+    if (code !== 0) throw new Error(`weir ${argv.join(' ')}: ${err}`);
+    return JSON.parse(out) as Value;
+  }
+
+  /** A file in the person's home. @returns where it is */
+  async file(name: string, text: string): Promise<string> {
+    const at = path.join(this.home, name);
+    await writeFile(at, text);
+    return at;
   }
 }
