@@ -34,6 +34,14 @@ export interface Pair {
   readonly digest: Digest;
 }
 
+/** Everything that the build vouches for. */
+export function pairsOf({ versions }: Pick<PassedBuild, 'versions'>): Pair[] {
+  return Object.entries(versions).flatMap(([resource, digests]) => {
+    const resourceId = Number(resource) as ResourceId;
+    return digests.map((digest): Pair => ({ resourceId, digest }));
+  });
+}
+
 /** The questions a plan may ask of history. Each is answered from what is true now; no answer is longer than it says. */
 export type HistoryQuery =
   | LatestQuery

@@ -12,4 +12,5 @@ export * from './page.js';
 export * from './reasons.js';
 export * from './job.js';
 export * from './history-query.js';
+export * from './pair-map.js';
 export * from './team.js';

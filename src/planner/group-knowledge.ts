@@ -1,12 +1,12 @@
 import {
   comparePlaces,
   type BuildPage,
-  type Digest,
   type HistoryQuery,
   type JobId,
   type NewestQuery,
   type NewestVersions,
   type Pair,
+  PairMap,
   type Pipe,
   type Place,
   type ResourceId,
@@ -25,33 +25,51 @@ export type LastUse = ReadonlyMap<JobId, Place>;
 /** Rows of versions that are read before the search begins, per resource. */
 const NEWEST_AT_ONCE = 24;
 
+/** One version as a search knows it: always the same object, so that objects may be compared and kept as keys. */
+export class KnownVersion {
+  /** By job, whether any succeeded build of it holds the version; what is missing was not asked yet. */
+  readonly passed = new Map<JobId, boolean>();
+
+  constructor(
+    readonly pair: Pair,
+    /** Names the version within the search. */
+    readonly number: number,
+    /** Its row in the present history; null when it is not there, undefined when that is not known yet. */
+    public row: VersionRow | null | undefined,
+  ) {}
+}
+
 /** What a search has learnt of history so far. Asks nothing twice, and keeps count of the work. */
 export class GroupKnowledge {
   private readonly lists = new Map<string, BuildList>();
-  private readonly rows = new Map<ResourceId, Map<Digest, VersionRow | null>>();
-  private readonly lets = new Map<string, boolean>();
+  private readonly newest = new Map<ResourceId, readonly VersionRow[]>();
+  private readonly versions = new PairMap<KnownVersion>();
   private readonly lastUses = new Map<ResourceId, LastUse | undefined>();
+  private known = 0;
   private steps = 0;
   private rounds = 0;
 
   constructor(private readonly budget: WorkBudget) {}
 
-  /** The version in the present history; null when it is not there, undefined when that is not known yet. */
-  rowOf({ resourceId, digest }: Pair): VersionRow | null | undefined {
-    return this.rows.get(resourceId)?.get(digest);
-  }
-
-  /** Does any succeeded build of the job hold the version? */
-  hasLetThrough(jobId: JobId, pair: Pair): boolean | undefined {
-    return this.lets.get(`${jobId}:${pairKey(pair)}`);
+  versionOf(pair: Pair): KnownVersion {
+    let version = this.versions.get(pair);
+    if (version === undefined) {
+      const row = this.newest.get(pair.resourceId)?.find(({ digest }) => digest === pair.digest);
+      this.versions.set(pair, (version = new KnownVersion(pair, ++this.known, row)));
+    }
+    return version;
   }
 
   /** The builds of the job that hold all of `having`, in the order in which they are tried after `last` was used. */
-  listOf(jobId: JobId, having: readonly Pair[], last: Place | undefined): BuildList {
-    let key = `${jobId}|${last?.join('.') ?? ''}`;
-    for (const pair of having) key += `|${pairKey(pair)}`;
+  listOf(jobId: JobId, having: readonly KnownVersion[], last: Place | undefined): BuildList {
+    let key = `${jobId}`;
+    if (last !== undefined) key += `@${last.join('.')}`;
+    for (const { number } of having) key += `|${number}`;
     let list = this.lists.get(key);
-    if (list === undefined) this.lists.set(key, (list = new BuildList(jobId, having, stretchesFor(last))));
+    if (list === undefined) {
+      const pairs = having.map(({ pair }) => pair);
+      this.lists.set(key, (list = new BuildList(jobId, pairs, stretchesFor(last))));
+    }
     return list;
   }
 
@@ -70,10 +88,7 @@ export class GroupKnowledge {
       return { kind: 'newest', resourceId, limit: NEWEST_AT_ONCE, inFull: false };
     });
     const answers = yield* this.askAll(queries);
-    queries.forEach(({ resourceId }, i) => {
-      const rows = this.rowsOf(resourceId);
-      for (const row of (answers[i] as NewestVersions).rows) rows.set(row.digest, row);
-    });
+    queries.forEach(({ resourceId }, i) => this.newest.set(resourceId, (answers[i] as NewestVersions).rows));
   }
 
   /** Reads the next page of each list in one round: of the first one a whole page, of the others one build. */
@@ -83,37 +98,27 @@ export class GroupKnowledge {
     open.forEach((list, i) => list.accept(pages[i] as BuildPage));
   }
 
-  *learn({ versions, passes }: Unknown): Asking<void> {
+  *learn({ rows, passes }: Unknown): Asking<void> {
     const queries: HistoryQuery[] = [];
-    for (const [resourceId, digests] of versions) queries.push({ kind: 'versions', resourceId, digests: [...digests] });
-    for (const [jobId, pairs] of passes) queries.push({ kind: 'passed', jobId, versions: [...pairs.values()] });
-    if (queries.length === 0) return;
-    const answers = yield* this.askAll(queries);
-    queries.forEach((query, i) => this.remember(query, answers[i]));
+    for (const [resourceId, versions] of rows)
+      queries.push({ kind: 'versions', resourceId, digests: Array.from(versions, ({ pair }) => pair.digest) });
+    for (const [jobId, versions] of passes)
+      queries.push({ kind: 'passed', jobId, versions: Array.from(versions, ({ pair }) => pair) });
+    const answers = (yield* this.askAll(queries)).values();
+    for (const versions of rows.values()) {
+      const found = new Map((answers.next().value as readonly VersionRow[]).map((row) => [row.digest, row]));
+      for (const version of versions) version.row = found.get(version.pair.digest) ?? null;
+    }
+    for (const [jobId, versions] of passes) {
+      const passed = (answers.next().value as readonly boolean[]).values();
+      for (const version of versions) version.passed.set(jobId, passed.next().value === true);
+    }
   }
 
   /** @throws {@link WorkBudgetSpent} */
   spend(steps: number): void {
     this.steps += steps;
     if (this.steps > this.budget.steps) throw new WorkBudgetSpent();
-  }
-
-  private remember(query: HistoryQuery, answer: unknown): void {
-    if (query.kind === 'versions') {
-      const rows = this.rowsOf(query.resourceId);
-      for (const digest of query.digests) rows.set(digest, null);
-      for (const row of answer as readonly VersionRow[]) rows.set(row.digest, row);
-    } else if (query.kind === 'passed') {
-      query.versions.forEach((pair, i) => {
-        this.lets.set(`${query.jobId}:${pairKey(pair)}`, (answer as readonly boolean[])[i] === true);
-      });
-    }
-  }
-
-  private rowsOf(resourceId: ResourceId): Map<Digest, VersionRow | null> {
-    let rows = this.rows.get(resourceId);
-    if (rows === undefined) this.rows.set(resourceId, (rows = new Map<Digest, VersionRow | null>()));
-    return rows;
   }
 
   private *askAll(queries: readonly HistoryQuery[]): Asking<readonly unknown[]> {
@@ -125,32 +130,23 @@ export class GroupKnowledge {
 
 /** Collects what is not known yet, to be asked in one round. */
 export class Unknown {
-  readonly versions = new Map<ResourceId, Set<Digest>>();
-  /** By job and by {@link pairKey}: resources may hold equal versions. */
-  readonly passes = new Map<JobId, Map<string, Pair>>();
-
-  constructor(private readonly knowledge: GroupKnowledge) {}
+  readonly rows = new Map<ResourceId, Set<KnownVersion>>();
+  readonly passes = new Map<JobId, Set<KnownVersion>>();
 
   get isEmpty(): boolean {
-    return this.versions.size === 0 && this.passes.size === 0;
+    return this.rows.size === 0 && this.passes.size === 0;
   }
 
-  /** Is the version usable, and did these jobs let it through? */
-  add(pair: Pair, jobs: readonly JobId[]): void {
-    const { resourceId, digest } = pair;
-    if (this.knowledge.rowOf(pair) === undefined) {
-      this.versions.set(resourceId, (this.versions.get(resourceId) ?? new Set()).add(digest));
-    }
-    for (const job of jobs) {
-      if (this.knowledge.hasLetThrough(job, pair) !== undefined) continue;
-      this.passes.set(job, (this.passes.get(job) ?? new Map<string, Pair>()).set(pairKey(pair), pair));
-    }
+  /** Did the job let it through? */
+  addPass(version: KnownVersion, job: JobId): void {
+    if (!version.passed.has(job)) this.passes.set(job, (this.passes.get(job) ?? new Set()).add(version));
   }
-}
 
-/** A digest alone names no version: two resources may hold equal ones. */
-function pairKey({ resourceId, digest }: Pair): string {
-  return `${resourceId}:${digest}`;
+  /** Is it in the history, and enabled? */
+  addRow(version: KnownVersion): void {
+    const { resourceId } = version.pair;
+    if (version.row === undefined) this.rows.set(resourceId, (this.rows.get(resourceId) ?? new Set()).add(version));
+  }
 }
 
 function newestByJob(pipes: readonly Pipe[]): LastUse {

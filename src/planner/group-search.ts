@@ -3,16 +3,15 @@ import {
   type BuildId,
   type Digest,
   type JobId,
-  type Pair,
   type PassedBuild,
   type ResourceId,
   type Version,
   type VersionRow,
 } from '../model/index.js';
 import { BuildList, compareEntries, type Entry } from './build-list.js';
-import { GroupKnowledge, Unknown, type LastUse } from './group-knowledge.js';
+import { GroupKnowledge, type KnownVersion, Unknown, type LastUse } from './group-knowledge.js';
 import type { Asking } from './history.js';
-import type { Alternative } from './passed.js';
+import { ascending, type Alternative } from './passed.js';
 import type { WorkBudget } from './types.js';
 
 /** An input of a group, ready to be searched for. */
@@ -38,15 +37,19 @@ export interface GroupChoice {
 /** Builds of a list that are prepared together once its first one failed. */
 const LOOK_AHEAD = 16;
 
-/** What is decided so far. Never changed: every step makes a new one. */
+/** What is decided so far. Never changed: every step makes a new one. Lists are by input, or by place of the job. */
 interface State {
-  /** Per input the jobs it passes; undefined while several ways are open. */
-  readonly alternatives: readonly (Alternative | undefined)[];
-  readonly digests: readonly (Digest | undefined)[];
-  readonly builds: ReadonlyMap<JobId, Entry>;
+  /** The jobs that the input passes; undefined while several ways are open. */
+  readonly ways: readonly (Way | undefined)[];
+  readonly versions: readonly (KnownVersion | undefined)[];
+  readonly builds: readonly (Entry | undefined)[];
+  /** How many builds are chosen. */
+  readonly size: number;
   /** Where `every` goes on, once an input asked for it and found something. */
   readonly lastUse: LastUse | undefined;
 }
+/** An {@link Alternative} by the places of its jobs, ascending. */
+type Way = readonly number[];
 
 /** The next choice: which job gives a build for which input. Several heads when the input may pass one job or another. */
 interface Decision {
@@ -54,8 +57,9 @@ interface Decision {
   readonly heads: readonly Head[];
 }
 interface Head {
-  readonly alternative: Alternative;
-  readonly job: JobId;
+  readonly way: Way;
+  /** The place of the job. */
+  readonly job: number;
   readonly list: BuildList;
 }
 
@@ -71,11 +75,17 @@ interface Head {
 export class GroupSearch {
   private readonly knowledge: GroupKnowledge;
   private readonly dead = new Set<string>();
-  private readonly numbers = new Map<Digest, number>();
+  /** The jobs of the group, ascending: a job's place is its index here. */
+  private readonly jobs: readonly JobId[];
+  /** By input. */
+  private readonly ways: readonly (readonly Way[])[];
+  /** By input the only version that will do, if that is known. */
+  private readonly forced: readonly (KnownVersion | undefined)[];
   /** Some input may choose between ways. */
   private readonly hasWays: boolean;
-  /** By job the inputs that may pass it, in order. */
-  private readonly namers = new Map<JobId, number[]>();
+  private readonly hasEvery: boolean;
+  /** By place of the job the inputs that may pass it, in order. */
+  private readonly namers: readonly (readonly number[])[];
 
   constructor(
     private readonly plannedJob: JobId,
@@ -83,18 +93,28 @@ export class GroupSearch {
     budget: WorkBudget,
   ) {
     this.knowledge = new GroupKnowledge(budget);
-    this.hasWays = inputs.some(({ alternatives }) => alternatives.length > 1);
-    for (const [input, { alternatives }] of inputs.entries()) {
-      for (const job of new Set(alternatives.flat())) this.namers.set(job, [...(this.namers.get(job) ?? []), input]);
-    }
+    this.jobs = ascending([...new Set(inputs.flatMap(({ alternatives }) => alternatives.flat()))]);
+    const places = new Map(this.jobs.map((job, place) => [job, place]));
+    this.ways = inputs.map(({ alternatives }) =>
+      alternatives.map((jobs) => jobs.flatMap((job) => places.get(job) ?? [])),
+    );
+    this.hasWays = this.ways.some((ways) => ways.length > 1);
+    this.hasEvery = inputs.some(({ isEvery }) => isEvery);
+    this.namers = this.jobs.map((_, job) =>
+      [...inputs.keys()].filter((input) => this.ways[input]?.some((way) => way.includes(job))),
+    );
+    this.forced = inputs.map(({ resourceId, forced }) =>
+      forced === null ? undefined : this.knowledge.versionOf({ resourceId, digest: forced }),
+    );
   }
 
   /** @returns undefined when no set exists. @throws {@link WorkBudgetSpent} */
   *find(): Asking<GroupChoice | undefined> {
     const start: State = {
-      alternatives: this.inputs.map(({ alternatives }) => (alternatives.length === 1 ? alternatives[0] : undefined)),
-      digests: this.inputs.map(() => undefined),
-      builds: new Map(),
+      ways: this.ways.map((ways) => (ways.length === 1 ? ways[0] : undefined)),
+      versions: this.inputs.map(() => undefined),
+      builds: this.jobs.map(() => undefined),
+      size: 0,
       lastUse: undefined,
     };
     const newest = this.inputs.flatMap(({ resourceId, forced }) => (forced === null ? [resourceId] : []));
@@ -104,11 +124,11 @@ export class GroupSearch {
   }
 
   private *solve(before: State): Asking<State | undefined> {
-    const state = yield* this.rememberLastUse(before);
+    const needsLastUse = this.hasEvery && before.lastUse === undefined;
+    const state = needsLastUse ? yield* this.rememberLastUse(before) : before;
     const decision = this.nextDecision(state);
     if (decision === undefined) return state;
-    const key = this.deadKey(state, decision);
-    if (this.dead.has(key)) return undefined;
+    if (this.dead.size > 0 && this.dead.has(this.deadKey(state, decision))) return undefined;
     const cursors = decision.heads.map(() => 0);
     const seenAhead = decision.heads.map(() => 1);
     for (;;) {
@@ -122,43 +142,34 @@ export class GroupSearch {
         seenAhead[at] = index + LOOK_AHEAD;
       }
       const chosen = this.choose(state, decision.input, head, index);
-      yield* this.learnAhead(chosen, decision.input, head, index);
-      const found = yield* this.tryVersions(chosen, this.undecidedInputs(chosen, decision.input, head), head, 0);
-      if (found !== undefined) return found;
+      const open = this.undecidedInputs(chosen, decision.input, head);
+      const unknown = this.unknownOf(chosen, open, head, index);
+      if (!unknown.isEmpty) yield* this.knowledge.learn(unknown);
+      for (const versions of this.combinations(chosen, open, head)) {
+        const found = yield* this.solve({ ...chosen, versions });
+        if (found !== undefined) return found;
+      }
     }
-    this.dead.add(key);
-    return undefined;
-  }
-
-  /** Tries every combination of versions that the build of `head` offers to `open`, from its `from`th input on. */
-  private *tryVersions(state: State, open: readonly number[], head: Head, from: number): Asking<State | undefined> {
-    const input = open[from];
-    if (input === undefined) return yield* this.solve(state);
-    for (const digest of this.offers(state, input, head.job)) {
-      this.knowledge.spend(1);
-      const next = { ...state, digests: state.digests.with(input, digest) };
-      const found = yield* this.tryVersions(next, open, head, from + 1);
-      if (found !== undefined) return found;
-    }
+    this.dead.add(this.deadKey(state, decision));
     return undefined;
   }
 
   // -- what to decide next ------------------------------------------------------------------------------------------
 
   private nextDecision(state: State): Decision | undefined {
-    for (const [input, wanted] of this.inputs.entries()) {
-      const chosen = state.alternatives[input];
+    for (let input = 0; input < this.inputs.length; input++) {
+      const chosen = state.ways[input];
       if (chosen !== undefined) {
         const job = this.nextJob(state, input, chosen);
         if (job === undefined) continue;
-        return { input, heads: [{ alternative: chosen, job, list: this.listFor(state, input, job) }] };
+        return { input, heads: [{ way: chosen, job, list: this.listFor(state, input, job) }] };
       }
-      const heads = wanted.alternatives.map((alternative): Head => {
-        const job = alternative.find((j) => state.builds.has(j)) ?? this.nextJob(state, input, alternative);
+      const heads = (this.ways[input] ?? []).map((way): Head => {
+        const job = way.find((j) => state.builds[j] !== undefined) ?? this.nextJob(state, input, way);
         if (job === undefined) throw new Error('an alternative names at least one job');
-        const build = state.builds.get(job);
-        const list = build ? BuildList.ofOne(job, build.build) : this.listFor(state, input, job);
-        return { alternative, job, list };
+        const build = state.builds[job]?.build;
+        const list = build ? BuildList.ofOne(this.idOf(job), build) : this.listFor(state, input, job);
+        return { way, job, list };
       });
       return { input, heads };
     }
@@ -166,30 +177,37 @@ export class GroupSearch {
   }
 
   /** The lowest job that has no build yet; under `every`, while nothing is chosen, first the jobs to go on from. */
-  private nextJob(state: State, input: number, alternative: Alternative): JobId | undefined {
-    const open = alternative.filter((job) => !state.builds.has(job));
-    if (!this.inputs[input]?.isEvery || state.digests[input] !== undefined || state.lastUse === undefined)
-      return open[0];
-    const known = open.find((job) => state.lastUse?.has(job));
-    return known ?? open[0];
+  private nextJob(state: State, input: number, way: Way): number | undefined {
+    const { lastUse, versions } = state;
+    const lowest = this.firstOpen(state, way);
+    if (lastUse === undefined || !this.inputs[input]?.isEvery || versions[input] !== undefined) return lowest;
+    const known = way.find((job) => state.builds[job] === undefined && lastUse.has(this.idOf(job)));
+    return known ?? lowest;
   }
 
-  private listFor(state: State, input: number, job: JobId): BuildList {
-    const last = this.inputs[input]?.isEvery ? state.lastUse?.get(job) : undefined;
-    return this.knowledge.listOf(job, this.having(state, input, job), last);
+  private firstOpen({ builds }: State, way: Way): number | undefined {
+    for (const job of way) if (builds[job] === undefined) return job;
+    return undefined;
+  }
+
+  private listFor(state: State, input: number, job: number): BuildList {
+    const last = this.inputs[input]?.isEvery ? state.lastUse?.get(this.idOf(job)) : undefined;
+    return this.knowledge.listOf(this.idOf(job), this.having(state, input, job), last);
   }
 
   /** What a build of the job must hold: the versions of all inputs that pass the job and have one. */
-  private having(state: State, input: number, job: JobId): readonly Pair[] {
-    const pairs: Pair[] = [];
-    for (const other of this.namers.get(job) ?? []) {
-      const digest = state.digests[other] ?? this.inputs[other]?.forced ?? undefined;
-      if (digest === undefined || !(other === input || state.alternatives[other]?.includes(job))) continue;
-      const { resourceId } = this.inputs[other] as Wanted;
-      const isKnown = pairs.some((pair) => pair.resourceId === resourceId && pair.digest === digest);
-      if (!isKnown) pairs.push({ resourceId, digest });
+  private having(state: State, input: number, job: number): readonly KnownVersion[] {
+    const having: KnownVersion[] = [];
+    for (const other of this.namers[job] ?? []) {
+      const version = state.versions[other] ?? this.forced[other];
+      if (version === undefined || !(other === input || state.ways[other]?.includes(job))) continue;
+      if (!having.includes(version)) having.push(version);
     }
-    return pairs;
+    return having;
+  }
+
+  private idOf(job: number): JobId {
+    return this.jobs[job] as JobId;
   }
 
   /**
@@ -197,16 +215,14 @@ export class GroupSearch {
    * to the whole group.
    */
   private *rememberLastUse(state: State): Asking<State> {
-    if (state.lastUse !== undefined) return state;
-    const input = this.inputs.findIndex((_, i) => this.isOpen(state, i));
-    const wanted = this.inputs[input];
+    const wanted = this.inputs.find((_, i) => this.isOpen(state, i));
     if (!wanted?.isEvery) return state;
     return { ...state, lastUse: yield* this.knowledge.lastUseOf(this.plannedJob, wanted.resourceId) };
   }
 
   private isOpen(state: State, input: number): boolean {
-    const jobs = state.alternatives[input];
-    return jobs === undefined || jobs.some((job) => !state.builds.has(job));
+    const way = state.ways[input];
+    return way === undefined || this.firstOpen(state, way) !== undefined;
   }
 
   /**
@@ -214,73 +230,78 @@ export class GroupSearch {
    * have jobs yet to decide. Only where an input may still choose between ways does it matter which builds were taken.
    */
   private deadKey(state: State, { input, heads }: Decision): string {
-    let key = `${input}/${state.builds.size}`;
+    let key = `${input}/${state.size}`;
     for (const { job } of heads) key += `,${job}`;
-    for (const i of this.inputs.keys()) {
-      const digest = state.digests[i];
-      key += digest !== undefined && this.isOpen(state, i) ? `|${this.numberOf(digest)}` : '|';
+    for (let i = 0; i < this.inputs.length; i++) {
+      const version = state.versions[i];
+      key += version !== undefined && this.isOpen(state, i) ? `|${version.number}` : '|';
     }
     if (!this.hasWays) return key;
-    const open = this.inputs.flatMap((w, i) => (state.alternatives[i] === undefined ? w.alternatives.flat() : []));
-    const ways = this.inputs.map(({ alternatives }, i) => alternatives.indexOf(state.alternatives[i] ?? []));
-    const taken = [...new Set(open)].map((job) => state.builds.get(job)?.build.id ?? '');
-    return [key, ways, taken].join('/');
-  }
-
-  private numberOf(digest: Digest): number {
-    const known = this.numbers.get(digest);
-    if (known !== undefined) return known;
-    this.numbers.set(digest, this.numbers.size);
-    return this.numbers.size - 1;
+    const open = this.ways.flatMap((ways, i) => (state.ways[i] === undefined ? ways.flat() : []));
+    const chosen = this.ways.map((ways, i) => ways.indexOf(state.ways[i] ?? []));
+    const taken = [...new Set(open)].map((job) => state.builds[job]?.build.id ?? '');
+    return [key, chosen, taken].join('/');
   }
 
   // -- builds and versions ------------------------------------------------------------------------------------------
 
-  private choose(state: State, input: number, { alternative, job, list }: Head, index: number): State {
-    const entry = list.entries[index] as Entry;
-    return {
-      ...state,
-      alternatives: state.alternatives.with(input, alternative),
-      builds: state.builds.has(job) ? state.builds : new Map([...state.builds, [job, entry]]),
-    };
+  private choose(state: State, input: number, { way, job, list }: Head, index: number): State {
+    const ways = state.ways[input] === way ? state.ways : state.ways.with(input, way);
+    if (state.builds[job] !== undefined) return { ...state, ways };
+    return { ...state, ways, builds: state.builds.with(job, list.entries[index]), size: state.size + 1 };
   }
 
   /** The inputs that must take a version from the build just chosen. */
-  private undecidedInputs(state: State, input: number, head: Head): readonly number[] {
-    return [...this.inputs.keys()].filter(
-      (i) => state.digests[i] === undefined && (i === input || state.alternatives[i]?.includes(head.job)),
+  private undecidedInputs(state: State, input: number, { job }: Head): readonly number[] {
+    return (this.namers[job] ?? []).filter(
+      (i) => state.versions[i] === undefined && (i === input || state.ways[i]?.includes(job)),
     );
   }
 
-  /** The versions that the job's build has for the input, in recorded order, without those that cannot do. */
-  private offers(state: State, input: number, job: JobId): readonly Digest[] {
-    const { resourceId } = this.inputs[input] as Wanted;
-    const held = state.builds.get(job)?.build.versions[resourceId] ?? [];
-    return [...new Set(held)].filter((digest) => this.isUsable(state, input, digest));
+  /** Every combination of versions that the build of `head` offers to the inputs that are `open`, with those decided before. */
+  private *combinations(state: State, open: readonly number[], head: Head): Generator<State['versions']> {
+    if (open.length === 0) return yield state.versions;
+    const offers = open.map((input) => this.offers(state, input, head.job));
+    if (offers.some(({ length }) => length === 0)) return;
+    for (const offered of product(offers)) {
+      this.knowledge.spend(open.length);
+      const versions = [...state.versions];
+      open.forEach((input, i) => (versions[input] = offered[i]));
+      yield versions;
+    }
   }
 
-  private isUsable(state: State, input: number, digest: Digest): boolean {
-    const { resourceId, pin, forced } = this.inputs[input] as Wanted;
-    if (forced !== null && digest !== forced) return false;
-    const row = this.knowledge.rowOf({ resourceId, digest });
+  /** The versions that the job's build has for the input, in recorded order, without those that cannot do. */
+  private offers(state: State, input: number, job: number): readonly KnownVersion[] {
+    const { resourceId } = this.inputs[input] as Wanted;
+    const held = state.builds[job]?.build.versions[resourceId] ?? [];
+    return [...new Set(held)]
+      .map((digest) => this.knowledge.versionOf({ resourceId, digest }))
+      .filter((version) => this.isUsable(state, input, version));
+  }
+
+  private isUsable(state: State, input: number, version: KnownVersion): boolean {
+    const { pin } = this.inputs[input] as Wanted;
+    const forced = this.forced[input];
+    if (forced !== undefined && version !== forced) return false;
+    const { row, pair } = version;
     if (!row?.enabled || (pin !== null && !versionContains(row.version, pin))) return false;
-    return (state.alternatives[input] ?? []).every((job) => {
-      const build = state.builds.get(job)?.build;
+    return (state.ways[input] ?? []).every((job) => {
+      const build = state.builds[job]?.build;
       return build
-        ? (build.versions[resourceId] ?? []).includes(digest)
-        : this.knowledge.hasLetThrough(job, { resourceId, digest });
+        ? (build.versions[pair.resourceId] ?? []).includes(pair.digest)
+        : version.passed.get(this.idOf(job)) === true;
     });
   }
 
   private choiceOf(end: State): GroupChoice {
-    const choices = this.inputs.map(({ resourceId }, input): Choice => {
-      const digest = end.digests[input];
-      const row = digest && this.knowledge.rowOf({ resourceId, digest });
-      const builds = end.alternatives[input]?.map((job) => end.builds.get(job)?.build.id);
+    const choices = this.inputs.map((_, input): Choice => {
+      const row = end.versions[input]?.row;
+      const builds = end.ways[input]?.map((job) => end.builds[job]?.build.id);
       if (!row || !builds) throw new Error('the search ended before every input had a version');
-      return { row, passedBuildIds: builds.filter((id) => id !== undefined).sort((a, b) => a - b) };
+      return { row, passedBuildIds: ascending(builds.filter((id) => id !== undefined)) };
     });
-    return { choices, hasNext: [...end.builds.values()].some(({ rank }) => rank === 0) };
+    return { choices, hasNext: end.builds.some((entry) => entry?.rank === 0) };
   }
 
   // -- asking history -----------------------------------------------------------------------------------------------
@@ -288,19 +309,20 @@ export class GroupSearch {
   /** Which head has the build to be tried next; undefined when all are at their end or the state has no future. */
   private *firstOf(decision: Decision, cursors: readonly number[], state: State): Asking<number | undefined> {
     let best: number | undefined;
-    for (const [at, head] of decision.heads.entries()) {
+    for (let at = 0; at < decision.heads.length; at++) {
+      const { list } = decision.heads[at] as Head;
       const index = cursors[at] as number;
-      if (!(yield* this.fill(head, index, state))) continue;
-      const entry = head.list.entries[index] as Entry;
+      const isThere = list.entries.length > index || (!list.isComplete && (yield* this.fill(list, index, state)));
+      if (!isThere) continue;
       const rival = best === undefined ? undefined : decision.heads[best]?.list.entries[cursors[best] as number];
-      if (rival === undefined || compareEntries(entry, rival) < 0) best = at;
+      if (rival === undefined || compareEntries(list.entries[index] as Entry, rival) < 0) best = at;
     }
     if (best !== undefined) this.knowledge.spend(1);
     return best;
   }
 
-  /** Reads on until the head's list has the entry. @returns false if it has none, or another job could not follow. */
-  private *fill({ list }: Head, index: number, state: State): Asking<boolean> {
+  /** Reads on until the list has the entry. @returns false if it has none, or another job could not follow. */
+  private *fill(list: BuildList, index: number, state: State): Asking<boolean> {
     while (list.entries.length <= index && !list.isComplete) {
       const others = index > 0 ? [] : this.otherLists(state, list);
       yield* this.knowledge.readOn([list, ...others.filter((other) => other.isUnread)], list);
@@ -312,26 +334,24 @@ export class GroupSearch {
   /** The lists that other jobs will be asked for, as far as that can be told: each must turn out to hold a build. */
   private otherLists(state: State, own: BuildList): readonly BuildList[] {
     const lists: BuildList[] = [];
-    for (const [job, namers] of this.namers) {
-      if (job === own.jobId || state.builds.has(job)) continue;
-      const input = namers.find((i) => state.alternatives[i]?.includes(job));
+    for (let job = 0; job < this.jobs.length; job++) {
+      if (this.idOf(job) === own.jobId || state.builds[job] !== undefined) continue;
+      const input = this.namers[job]?.find((i) => state.ways[i]?.includes(job));
       if (input !== undefined) lists.push(this.listFor(state, input, job));
     }
     return lists;
   }
 
   /**
-   * Makes known what {@link isUsable} needs for the build at `index`; as a list that needs a second build may need many,
-   * also for the builds read with it.
+   * What {@link isUsable} needs and nobody has asked yet for the build at `index`; as a list that needs a second build may
+   * need many, then also for the builds read with it.
    */
-  private *learnAhead(state: State, input: number, head: Head, index: number): Asking<void> {
-    const unknown = new Unknown(this.knowledge);
-    const open = this.undecidedInputs(state, input, head);
-    for (const entry of head.list.entries.slice(index)) {
-      for (const i of open) this.collectUnknown(state, i, entry.build, unknown);
-      if (entry === head.list.entries[index] && unknown.isEmpty) return;
+  private unknownOf(state: State, open: readonly number[], { list }: Head, index: number): Unknown {
+    const unknown = new Unknown();
+    for (let i = index; i < list.entries.length && (i === index || !unknown.isEmpty); i++) {
+      for (const input of open) this.collectUnknown(state, input, (list.entries[i] as Entry).build, unknown);
     }
-    yield* this.knowledge.learn(unknown);
+    return unknown;
   }
 
   /**
@@ -339,7 +359,9 @@ export class GroupSearch {
    * will need next, the lists of other jobs and then what those lists' first builds hold. It saves rounds, nothing else.
    */
   private *lookAhead(state: State, input: number, head: Head, from: number): Asking<void> {
-    yield* this.learnAhead(this.choose(state, input, head, from), input, head, from);
+    const chosen = this.choose(state, input, head, from);
+    const here = this.unknownOf(chosen, this.undecidedInputs(chosen, input, head), head, from);
+    if (!here.isEmpty) yield* this.knowledge.learn(here);
     const entries = head.list.entries.slice(from, from + LOOK_AHEAD);
     const next = entries.flatMap((_, i) => {
       const after = this.withFirstVersions(state, input, head, from + i);
@@ -349,35 +371,59 @@ export class GroupSearch {
     const lists = [...new Set(next.flatMap((each) => each.lists.filter((list) => list.isUnread)))];
     if (lists.length === 0) return;
     yield* this.knowledge.readOn(lists);
-    const unknown = new Unknown(this.knowledge);
+    const there = new Unknown();
     for (const each of next) {
       for (const list of each.lists) {
-        const entry = list.entries[0];
-        if (entry === undefined) continue;
-        for (const i of this.namers.get(list.jobId) ?? []) {
-          if (each.state.digests[i] === undefined) this.collectUnknown(each.state, i, entry.build, unknown);
+        const build = list.entries[0]?.build;
+        if (build === undefined) continue;
+        for (const i of this.namers[this.jobs.indexOf(list.jobId)] ?? []) {
+          if (each.state.versions[i] === undefined) this.collectUnknown(each.state, i, build, there);
         }
       }
     }
-    yield* this.knowledge.learn(unknown);
+    if (!there.isEmpty) yield* this.knowledge.learn(there);
   }
 
   /** The state after the entry was chosen, with the first version it offers to each input; undefined if it offers none. */
   private withFirstVersions(state: State, input: number, head: Head, index: number): State | undefined {
-    let next = this.choose(state, input, head, index);
-    for (const i of this.undecidedInputs(next, input, head)) {
-      const [first] = this.offers(next, i, head.job);
+    const chosen = this.choose(state, input, head, index);
+    const versions = [...chosen.versions];
+    for (const i of this.undecidedInputs(chosen, input, head)) {
+      const [first] = this.offers(chosen, i, head.job);
       if (first === undefined) return undefined;
-      next = { ...next, digests: next.digests.with(i, first) };
+      versions[i] = first;
     }
-    return next;
+    return { ...chosen, versions };
   }
 
   private collectUnknown(state: State, input: number, build: PassedBuild, unknown: Unknown): void {
-    const { resourceId, forced } = this.inputs[input] as Wanted;
-    const open = (state.alternatives[input] ?? []).filter((job) => !state.builds.has(job));
+    const { resourceId } = this.inputs[input] as Wanted;
+    const forced = this.forced[input];
     for (const digest of build.versions[resourceId] ?? []) {
-      if (forced === null || digest === forced) unknown.add({ resourceId, digest }, open);
+      const version = this.knowledge.versionOf({ resourceId, digest });
+      if (forced !== undefined && version !== forced) continue;
+      unknown.addRow(version);
+      for (const job of state.ways[input] ?? []) {
+        if (state.builds[job] === undefined) unknown.addPass(version, this.idOf(job));
+      }
     }
+  }
+}
+
+/** One item of each list, the last list's changing first. No list may be empty. */
+function* product<Item>(lists: readonly (readonly Item[])[]): Generator<readonly Item[]> {
+  const at = lists.map(() => 0);
+  for (;;) {
+    yield lists.map((list, i) => list[at[i] as number] as Item);
+    let i = lists.length - 1;
+    for (; i >= 0; i--) {
+      const next = (at[i] as number) + 1;
+      if (next < (lists[i] as readonly Item[]).length) {
+        at[i] = next;
+        break;
+      }
+      at[i] = 0;
+    }
+    if (i < 0) return;
   }
 }

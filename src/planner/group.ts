@@ -1,7 +1,8 @@
+import type { PinnedQuery, Version, VersionRow } from '../model/index.js';
 import { type Finding, pinnedNotFound } from './free-input.js';
 import { WorkBudgetSpent } from './group-knowledge.js';
 import { GroupSearch, type Wanted } from './group-search.js';
-import { type Asking, ask, together } from './history.js';
+import { type Asking, together } from './history.js';
 import { type Alternative, groupBySharedJobs } from './passed.js';
 import type { InputRequest, JobRequest, WorkBudget } from './types.js';
 
@@ -20,23 +21,20 @@ export const NO_PASSED_SATISFIED: Finding = {
 
 /** Chooses the versions of inputs that share passed jobs (scheduler-semantics §6, with clean correlation). */
 export function* planGroup(job: JobRequest, inputs: readonly GroupInput[], budget: WorkBudget): Asking<Findings> {
-  const pins = yield* together(inputs.map((input) => findPin(input)));
   const findings = new Map<GroupInput, Finding>();
-  const rest: GroupInput[] = [];
-  inputs.forEach((input, i) => {
-    const missing = pins[i]?.missing;
-    if (missing) findings.set(input, missing);
-    else rest.push(input);
-  });
+  const wanted = new Map(inputs.map((input) => [input, wantedOf(input)]));
+  for (const [input, pin, matches] of yield* findPins(inputs)) {
+    const [only, second] = matches;
+    if (only === undefined) findings.set(input, pinnedNotFound(pin));
+    else wanted.set(input, withPin(input, pin, second === undefined ? only : null));
+  }
   // A missing pin is its own input's failure: the others are chosen without it.
-  const wanted = new Map(inputs.map((input, i) => [input, pins[i]?.wanted ?? null]));
-  const groups = groupBySharedJobs(rest);
+  const isWhole = findings.size === 0;
+  const groups = isWhole ? [inputs] : groupBySharedJobs(inputs.filter((input) => !findings.has(input)));
   const parts = yield* together(groups.map((group) => searchGroup(job, group, wanted, budget)));
   for (const part of parts) {
-    for (const [input, finding] of part) {
-      const isAlone = findings.size > 0 && 'row' in finding ? { ...finding, hasNext: false } : finding;
-      findings.set(input, isAlone);
-    }
+    for (const [input, finding] of part)
+      findings.set(input, isWhole || !('row' in finding) ? finding : { ...finding, hasNext: false });
   }
   return findings;
 }
@@ -62,23 +60,32 @@ function* searchGroup(
   }
 }
 
-interface Pinned {
-  readonly missing?: Finding;
-  /** null: hopeless. The pin is there but disabled, and what is disabled does not pass (the search would find out late). */
-  readonly wanted?: Wanted | null;
+type FoundPin = readonly [input: GroupInput, pin: Version, matches: readonly VersionRow[]];
+
+function* findPins(inputs: readonly GroupInput[]): Asking<readonly FoundPin[]> {
+  const pinned = inputs.flatMap((input) => {
+    const { version } = input.request;
+    return typeof version === 'object' ? [{ input, pin: version.pinned }] : [];
+  });
+  if (pinned.length === 0) return [];
+  const answers = yield pinned.map(({ input, pin }): PinnedQuery => {
+    return { kind: 'pinned', resourceId: input.request.resourceId, pin };
+  });
+  return pinned.map(({ input, pin }, i): FoundPin => [input, pin, answers[i] as readonly VersionRow[]]);
 }
 
-function* findPin({ request, alternatives }: GroupInput): Asking<Pinned> {
+/** null: hopeless, as nothing can satisfy `passed`. */
+function wantedOf({ request, alternatives }: GroupInput): Wanted | null {
+  if (alternatives.length === 0) return null;
   const { resourceId, version } = request;
-  const plain = { resourceId, alternatives, isEvery: version === 'every' };
-  if (alternatives.length === 0) return { wanted: null };
-  if (typeof version !== 'object') return { wanted: { ...plain, pin: null, forced: null } };
-  const pin = version.pinned;
-  const matches = yield* ask({ kind: 'pinned', resourceId, pin });
-  const [only, second] = matches;
-  if (only === undefined) return { missing: pinnedNotFound(pin) };
-  if (second !== undefined) return { wanted: { ...plain, pin, forced: null } };
-  return { wanted: only.enabled ? { ...plain, pin, forced: only.digest } : null };
+  return { resourceId, alternatives, isEvery: version === 'every', pin: null, forced: null };
+}
+
+/** @param only null: several versions match. A pin that is disabled is hopeless, as what is disabled does not pass. */
+function withPin(input: GroupInput, pin: Version, only: VersionRow | null): Wanted | null {
+  const wanted = wantedOf(input);
+  if (wanted === null || only === null) return wanted && { ...wanted, pin };
+  return only.enabled ? { ...wanted, pin, forced: only.digest } : null;
 }
 
 function all(group: readonly GroupInput[], finding: Finding): Findings {

@@ -14,6 +14,8 @@ export function* ask<Query extends HistoryQuery>(query: Query): Asking<AnswerTo<
 
 /** Runs computations side by side: what they ask in the same round is asked at once. Results in the order of `parts`. */
 export function* together<Result>(parts: readonly Asking<Result>[]): Asking<Result[]> {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return [yield* only];
   const results: Result[] = [];
   let waiting = parts.map((part, index) => ({ part, index, step: part.next([]) }));
   for (;;) {

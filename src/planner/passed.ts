@@ -20,7 +20,7 @@ export function countAlternatives(passed: Passed): number {
  */
 export function alternativesOf(passed: Passed | null): readonly Alternative[] | null {
   if (passed === null) return null;
-  const sets = expand(passed).map((jobs) => [...new Set(jobs)].sort((a, b) => a - b));
+  const sets = expand(passed).map((jobs) => ascending([...new Set(jobs)]));
   if (sets.some((jobs) => jobs.length === 0)) return null;
   const distinct = [...new Map(sets.map((jobs) => [jobs.join(), jobs])).values()];
   // A set that contains another one asks for more and never helps.
@@ -35,9 +35,15 @@ export function jobsNamed(passed: Passed): readonly JobId[] {
   return ('all' in passed ? passed.all : passed.any).flatMap(jobsNamed);
 }
 
+/** Sorts in place, what is not sorted already: ids mostly are, and sorting makes garbage. */
+export function ascending<Id extends number>(ids: Id[]): Id[] {
+  return ids.every((id, i) => i === 0 || (ids[i - 1] as Id) < id) ? ids : ids.sort((a, b) => a - b);
+}
+
 function expand(passed: Passed): readonly Alternative[] {
   if ('job' in passed) return [[passed.job]];
   if ('any' in passed) return passed.any.flatMap(expand);
+  if (passed.all.every((term) => 'job' in term)) return [passed.all.map((term) => term.job)]; // as nearly always
   return passed.all
     .map(expand)
     .reduce<readonly Alternative[]>((sets, term) => sets.flatMap((set) => term.map((jobs) => [...set, ...jobs])), [[]]);

@@ -51,21 +51,21 @@ export function* planInputs(job: JobRequest, budget: WorkBudget = DEFAULT_WORK_B
 }
 
 function* withFirstOccurrences(job: JobRequest, findings: ReadonlyMap<InputRequest, Finding>): Asking<InputPlan> {
-  const chosen = job.inputs.flatMap((input) => {
+  const queries: HistoryQuery[] = [];
+  for (const input of job.inputs) {
     const finding = findings.get(input);
-    return finding && 'row' in finding ? [{ input, digest: finding.row.digest }] : [];
-  });
-  const queries = chosen.map(({ input, digest }): HistoryQuery => {
-    return { kind: 'recorded', jobId: job.jobId, name: input.name, resourceId: input.resourceId, digest };
-  });
-  const recorded = queries.length === 0 ? [] : yield queries;
+    if (finding === undefined) throw new Error(`input ${input.name} was not planned`);
+    const { name, resourceId } = input;
+    if ('row' in finding)
+      queries.push({ kind: 'recorded', jobId: job.jobId, name, resourceId, digest: finding.row.digest });
+  }
+  const recorded = (queries.length === 0 ? [] : yield queries).values();
   const inputs = job.inputs.map((input): ResolvedInput | UnresolvedInput => {
     const { name, resourceId } = input;
-    const finding = findings.get(input);
-    if (finding === undefined) throw new Error(`input ${name} was not planned`);
+    const finding = findings.get(input) as Finding;
     if ('error' in finding) return { name, resourceId, ...finding };
     const { digest, version } = finding.row;
-    const firstOccurrence = recorded[chosen.findIndex((c) => c.input === input)] === false;
+    const firstOccurrence = recorded.next().value === false;
     return { name, resourceId, digest, version, firstOccurrence, passedBuildIds: finding.passedBuildIds };
   });
   const hasNext = [...findings.values()].some((finding) => 'row' in finding && finding.hasNext);

@@ -14,6 +14,8 @@ import {
   type NewestQuery,
   type NewestVersions,
   type Pair,
+  PairMap,
+  pairsOf,
   type PassedBuild,
   type PinnedQuery,
   type Pipe,
@@ -86,7 +88,7 @@ export class World implements History {
       case 'passed':
         return query.versions.map((pair) => this.job(query.jobId).holding(pair).length > 0);
       case 'recorded':
-        return this.job(query.jobId).recorded.has(recordKey(query));
+        return this.job(query.jobId).hasRecorded(query);
     }
   }
 
@@ -120,7 +122,7 @@ export class World implements History {
   private lastUse({ jobId, resourceId }: LastUseQuery): AnswerTo<LastUseQuery> {
     const newest = this.newestConsumed(jobId, resourceId);
     if (newest === undefined) return null;
-    const build = this.job(jobId).consumers.get(pairKey({ resourceId, digest: newest.digest }));
+    const build = this.job(jobId).consumers.get({ resourceId, digest: newest.digest });
     return (build?.pipes ?? []).flatMap((id): Pipe[] => {
       const upstream = this.buildsById.get(id);
       return upstream ? [{ jobId: upstream.jobId, place: placeOf(upstream) }] : [];
@@ -128,12 +130,15 @@ export class World implements History {
   }
 
   private newestConsumed(jobId: JobId, resourceId: ResourceId): VersionRow | undefined {
+    const { consumers, newestConsumed } = this.job(jobId);
+    if (newestConsumed.has(resourceId)) return newestConsumed.get(resourceId);
     const { byDigest } = this.history(resourceId);
     let newest: VersionRow | undefined;
-    for (const digest of this.job(jobId).consumed.get(resourceId) ?? []) {
+    for (const digest of consumers.digestsOf(resourceId)) {
       const row = byDigest.get(digest);
       if (row && (newest === undefined || row.checkOrder > newest.checkOrder)) newest = row;
     }
+    newestConsumed.set(resourceId, newest);
     return newest;
   }
 
@@ -169,40 +174,42 @@ function indexHistory(resource: WorldResource | undefined): HistoryIndex {
 
 /** Everything about the builds of one job. */
 class JobIndex {
-  /** Input names with the versions recorded under them, by builds of any status. */
-  readonly recorded = new Set<string>();
-  readonly consumed = new Map<ResourceId, Set<Digest>>();
   /** By version the newest build, of any status, that consumed it. */
-  readonly consumers = new Map<string, WorldBuild>();
+  readonly consumers = new PairMap<WorldBuild>();
+  /** The newest version in the history that a build, of any status, consumed; filled when asked for. */
+  readonly newestConsumed = new Map<ResourceId, VersionRow | undefined>();
+  /** By input name the versions recorded under it, by builds of any status. */
+  private readonly recorded = new Map<string, PairMap<true>>();
   /** Succeeded builds, oldest first, all and by version held. */
   private readonly passed: readonly PassedBuild[];
-  private readonly byVersion = new Map<string, PassedBuild[]>();
+  private readonly byVersion = new PairMap<PassedBuild[]>();
 
   constructor(builds: readonly WorldBuild[]) {
     const inOrder = [...builds].sort((a, b) => comparePlaces(placeOf(a), placeOf(b)));
     for (const build of inOrder) {
       for (const input of build.inputs) {
-        this.recorded.add(recordKey(input));
-        this.consumers.set(pairKey(input), build);
-        const digests = this.consumed.get(input.resourceId) ?? new Set();
-        this.consumed.set(input.resourceId, digests.add(input.digest));
+        let recorded = this.recorded.get(input.name);
+        if (recorded === undefined) this.recorded.set(input.name, (recorded = new PairMap<true>()));
+        recorded.set(input, true);
+        this.consumers.set(input, build);
       }
     }
     this.passed = inOrder.filter((build) => build.status === 'succeeded').map(toPassed);
     for (const build of this.passed) {
-      for (const [resource, digests] of Object.entries(build.versions)) {
-        for (const digest of digests) {
-          const key = `${resource}:${digest}`;
-          const holding = this.byVersion.get(key);
-          if (holding) holding.push(build);
-          else this.byVersion.set(key, [build]);
-        }
+      for (const pair of pairsOf(build)) {
+        const holding = this.byVersion.get(pair);
+        if (holding) holding.push(build);
+        else this.byVersion.set(pair, [build]);
       }
     }
   }
 
+  hasRecorded(query: RecordedQuery): boolean {
+    return this.recorded.get(query.name)?.get(query) === true;
+  }
+
   holding(pair: Pair): readonly PassedBuild[] {
-    return this.byVersion.get(pairKey(pair)) ?? [];
+    return this.byVersion.get(pair) ?? [];
   }
 
   page({ having, order, after, until, limit }: BuildsQuery): BuildPage {
@@ -239,14 +246,6 @@ function toPassed(build: WorldBuild): PassedBuild {
 
 function placeOf(build: Pick<WorldBuild, 'id' | 'rerunOf'>): Place {
   return [build.rerunOf ?? build.id, build.id];
-}
-
-function pairKey({ resourceId, digest }: Pair): string {
-  return `${resourceId}:${digest}`;
-}
-
-function recordKey({ name, resourceId, digest }: Pick<RecordedQuery, 'name' | 'resourceId' | 'digest'>): string {
-  return `${resourceId}:${digest}:${name}`;
 }
 
 function groupByJob(builds: Iterable<WorldBuild>): ReadonlyMap<JobId, readonly WorldBuild[]> {

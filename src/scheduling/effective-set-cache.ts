@@ -1,4 +1,4 @@
-import { comparePlaces, type JobId, type Pair, type Place } from '../model/index.js';
+import { comparePlaces, type JobId, type Pair, PairMap, pairsOf, type Place } from '../model/index.js';
 import {
   readNewEffectiveSets,
   type KnownEffectiveSets,
@@ -26,7 +26,7 @@ const MEMORY_PER_BUILD = 300;
  * Sorted by place, oldest first.
  */
 export class JobWindow {
-  private byVersion: Map<string, CachedBuild[]> | undefined;
+  private byVersion: PairMap<CachedBuild[]> | undefined;
 
   constructor(
     readonly builds: readonly CachedBuild[],
@@ -41,14 +41,14 @@ export class JobWindow {
   }
 
   holds(pair: Pair): boolean {
-    return (this.index().get(key(pair))?.length ?? 0) > 0;
+    return (this.index().get(pair)?.length ?? 0) > 0;
   }
 
   /** The builds that hold all of `pairs`, oldest first. */
   holding(pairs: readonly Pair[]): readonly CachedBuild[] {
     const [first, ...others] = pairs;
     if (first === undefined) return this.builds;
-    const candidates = this.index().get(key(first)) ?? [];
+    const candidates = this.index().get(first) ?? [];
     return candidates.filter((build) => others.every((pair) => build.versions[pair.resourceId]?.includes(pair.digest)));
   }
 
@@ -80,19 +80,17 @@ export class JobWindow {
     return new JobWindow(kept, kept.length === builds.length ? start : kept[0]?.place, seq);
   }
 
-  private index(): ReadonlyMap<string, CachedBuild[]> {
+  private index(): PairMap<CachedBuild[]> {
     if (this.byVersion) return this.byVersion;
-    this.byVersion = new Map();
+    const byVersion = new PairMap<CachedBuild[]>();
     for (const build of this.builds) {
-      for (const [resource, digests] of Object.entries(build.versions)) {
-        for (const digest of digests) {
-          const holding = this.byVersion.get(`${resource}:${digest}`);
-          if (holding) holding.push(build);
-          else this.byVersion.set(`${resource}:${digest}`, [build]);
-        }
+      for (const pair of pairsOf(build)) {
+        const holding = byVersion.get(pair);
+        if (holding) holding.push(build);
+        else byVersion.set(pair, [build]);
       }
     }
-    return this.byVersion;
+    return (this.byVersion = byVersion);
   }
 }
 
@@ -170,8 +168,4 @@ export class EffectiveSetCache {
 function newWindow(news: NewEffectiveSets, askedFor: number): JobWindow {
   const builds = [...news.builds].sort((a, b) => comparePlaces(a.place, b.place));
   return new JobWindow(builds, builds.length < askedFor ? undefined : builds[0]?.place, news.seq);
-}
-
-function key({ resourceId, digest }: Pair): string {
-  return `${resourceId}:${digest}`;
 }
