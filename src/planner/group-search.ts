@@ -260,7 +260,10 @@ export class GroupSearch {
 
   /** Every combination of versions that the build of `head` offers to the inputs that are `open`, with those decided before. */
   private *combinations(state: State, open: readonly number[], head: Head): Generator<State['versions']> {
-    if (open.length === 0) return yield state.versions;
+    if (open.length === 0) {
+      yield state.versions;
+      return;
+    }
     const offers = open.map((input) => this.offers(state, input, head.job));
     if (offers.some(({ length }) => length === 0)) return;
     for (const offered of product(offers)) {
