@@ -1,10 +1,14 @@
-import { comparePlaces, type JobId, type Pair, PairMap, pairsOf, type Place } from '../model/index.js';
 import {
-  readNewEffectiveSets,
-  type KnownEffectiveSets,
-  type NewEffectiveSets,
-  type Queryable,
-} from '../persistence/index.js';
+  comparePlaces,
+  type HistoryAnswer,
+  type HistoryQuery,
+  type JobId,
+  type Pair,
+  PairMap,
+  pairsOf,
+  type Place,
+} from '../model/index.js';
+import { readNews, type NewEffectiveSets, type NewsQuery, type Queryable } from '../persistence/index.js';
 
 /** A build on the newest stretch of its job's history. */
 type CachedBuild = NewEffectiveSets['builds'][number];
@@ -17,9 +21,11 @@ export interface WindowSizes {
   readonly largest: number;
 }
 const WINDOW_SIZES: WindowSizes = { first: 12, largest: 256 };
-/** Parsed JSON of a set of digests takes about this much more than its text. */
-const MEMORY_PER_BYTE = 2;
+/** Bytes, about: a digest with its place in lists and in the index; a build without its digests. */
+const MEMORY_PER_VERSION = 250;
 const MEMORY_PER_BUILD = 300;
+/** To look through fewer builds is faster than to make an index of them. */
+const WORTH_AN_INDEX = 32;
 
 /**
  * The newest succeeded builds of a job with what they hold, without gaps from the newest down to the oldest that is kept.
@@ -27,6 +33,7 @@ const MEMORY_PER_BUILD = 300;
  */
 export class JobWindow {
   private byVersion: PairMap<CachedBuild[]> | undefined;
+  private size: number | undefined;
 
   constructor(
     readonly builds: readonly CachedBuild[],
@@ -41,19 +48,22 @@ export class JobWindow {
   }
 
   holds(pair: Pair): boolean {
-    return (this.index().get(pair)?.length ?? 0) > 0;
+    return this.holding([pair]).length > 0;
   }
 
   /** The builds that hold all of `pairs`, oldest first. */
   holding(pairs: readonly Pair[]): readonly CachedBuild[] {
     const [first, ...others] = pairs;
     if (first === undefined) return this.builds;
+    if (this.builds.length < WORTH_AN_INDEX)
+      return this.builds.filter((build) => pairs.every((pair) => holds(build, pair)));
     const candidates = this.index().get(first) ?? [];
-    return candidates.filter((build) => others.every((pair) => build.versions[pair.resourceId]?.includes(pair.digest)));
+    return candidates.filter((build) => others.every((pair) => holds(build, pair)));
   }
 
+  /** Estimated. */
   get sizeBytes(): number {
-    return this.builds.reduce((sum, build) => sum + build.sizeBytes * MEMORY_PER_BYTE + MEMORY_PER_BUILD, 0);
+    return (this.size ??= this.builds.reduce((sum, build) => sum + sizeOf(build), 0));
   }
 
   /** This window as somebody saw it who saw arrivals up to `seq` only. */
@@ -96,7 +106,7 @@ export class JobWindow {
 
 /**
  * Keeps the newest effective sets of jobs in memory between plans, so that the usual plan reads only what is new. They are
- * append-only, and each plan first asks what arrived since ({@link readNewEffectiveSets}), so servers need not tell each
+ * append-only, and each plan first asks what arrived since ({@link readNews}), so servers need not tell each
  * other anything. At most `maxBytes` (estimated) are kept; the jobs asked for longest ago go first.
  */
 export class EffectiveSetCache {
@@ -113,40 +123,39 @@ export class EffectiveSetCache {
     return this.bytes;
   }
 
-  /** The windows of the jobs as `db` sees them now: a window never shows what an older transaction could not see. */
-  async windowsOf(db: Queryable, jobIds: readonly JobId[]): Promise<ReadonlyMap<JobId, JobWindow>> {
+  /**
+   * The windows of the jobs as `db` sees them now, and answers to `queries` of the same round trip. A window never shows
+   * what an older transaction could not see.
+   */
+  async open(
+    db: Queryable,
+    jobIds: readonly JobId[],
+    queries: readonly HistoryQuery[],
+  ): Promise<readonly [windows: ReadonlyMap<JobId, JobWindow>, answers: readonly HistoryAnswer[]]> {
+    const { largest } = this.sizes;
     const known = new Map(jobIds.map((jobId) => [jobId, this.windows.get(jobId)]));
-    const asked = jobIds.map((jobId) => ({ jobId, seq: known.get(jobId)?.seq ?? null }));
-    const news = await this.read(db, asked);
-    return new Map(
-      news.map((of): [JobId, JobWindow] => {
-        // Another plan may have moved or dropped the window meanwhile; what came back continues the one that was known.
-        const before = of.isAnew ? undefined : known.get(of.jobId);
-        const window = before
-          ? (this.windows.get(of.jobId) ?? before).extendedBy(of, this.sizes.largest)
-          : newWindow(of, this.sizes.first);
-        this.keep(of.jobId, window);
-        return [of.jobId, window.asOf(of.seq)];
-      }),
-    );
+    const [news, answers] = await readNews(db, this.newsOf(jobIds, known), queries);
+    // Of a job with more news than a window holds: the newest builds, as if nothing were known.
+    const missed = news.filter(({ builds }) => builds.length > largest).map(({ jobId }) => jobId);
+    const [anew] = await readNews(db, this.newsOf(missed));
+    const windows = new Map<JobId, JobWindow>();
+    for (const each of [...news.filter(({ jobId }) => !missed.includes(jobId)), ...anew]) {
+      const { jobId } = each;
+      // Another plan may have moved or dropped the window meanwhile; what came back continues the one that was known.
+      const before = missed.includes(jobId) ? undefined : known.get(jobId);
+      const window = before
+        ? (this.windows.get(jobId) ?? before).extendedBy(each, largest)
+        : newWindow(each, this.sizes.first);
+      this.keep(jobId, window);
+      windows.set(jobId, window.asOf(each.seq));
+    }
+    return [windows, answers];
   }
 
-  /** What is new; of a job with more news than a window holds, the newest builds as if nothing were known. */
-  private async read(
-    db: Queryable,
-    asked: readonly KnownEffectiveSets[],
-  ): Promise<readonly (NewEffectiveSets & { readonly isAnew: boolean })[]> {
+  private newsOf(jobIds: readonly JobId[], known?: ReadonlyMap<JobId, JobWindow | undefined>): NewsQuery {
     const { first, largest } = this.sizes;
-    const limits = { newest: first, later: largest + 1 };
-    const news = await readNewEffectiveSets(db, asked, limits);
-    const missed = news.filter(({ builds }) => builds.length > largest);
-    const anew = await readNewEffectiveSets(
-      db,
-      missed.map(({ jobId }) => ({ jobId, seq: null })),
-      limits,
-    );
-    const kept = news.filter((of) => !missed.includes(of)).map((of) => ({ ...of, isAnew: false }));
-    return [...kept, ...anew.map((of) => ({ ...of, isAnew: true }))];
+    const asked = jobIds.map((jobId) => ({ jobId, seq: known?.get(jobId)?.seq ?? null }));
+    return { kind: 'news', known: asked, newest: first, later: largest + 1 };
   }
 
   private keep(jobId: JobId, window: JobWindow): void {
@@ -168,4 +177,14 @@ export class EffectiveSetCache {
 function newWindow(news: NewEffectiveSets, askedFor: number): JobWindow {
   const builds = [...news.builds].sort((a, b) => comparePlaces(a.place, b.place));
   return new JobWindow(builds, builds.length < askedFor ? undefined : builds[0]?.place, news.seq);
+}
+
+function holds({ versions }: CachedBuild, { resourceId, digest }: Pair): boolean {
+  return versions[resourceId]?.includes(digest) === true;
+}
+
+function sizeOf({ versions }: CachedBuild): number {
+  let size = MEMORY_PER_BUILD;
+  for (const resource in versions) size += (versions[resource]?.length ?? 0) * MEMORY_PER_VERSION;
+  return size;
 }

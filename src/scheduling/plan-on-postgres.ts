@@ -1,4 +1,5 @@
 import { setImmediate as othersTurn } from 'node:timers/promises';
+import type { HistoryAnswer, HistoryQuery } from '../model/index.js';
 import { answerHistoryQueries, type Queryable } from '../persistence/index.js';
 import {
   DEFAULT_WORK_BUDGET,
@@ -43,11 +44,19 @@ export async function askPostgres<Result>(
   cache?: EffectiveSetCache,
 ): Promise<Result> {
   const jobs = [...new Set(request.inputs.flatMap(({ passed }) => (passed === null ? [] : jobsNamed(passed))))];
-  const cached = cache && jobs.length > 0 ? new CachedHistory(db, await cache.windowsOf(db, jobs)) : undefined;
   let step = asking.next([]);
+  let answerAll = (queries: readonly HistoryQuery[]): Promise<readonly HistoryAnswer[]> =>
+    answerHistoryQueries(db, queries);
+  if (cache && jobs.length > 0 && !step.done) {
+    // What a plan asks first is not about builds, so it need not wait for the windows.
+    const [windows, answers] = await cache.open(db, jobs, step.value);
+    const cached = new CachedHistory(db, windows);
+    answerAll = (queries) => cached.answerAll(queries);
+    step = asking.next(answers);
+  }
   for (let round = 1; !step.done; round++) {
     if (round % ROUNDS_IN_A_ROW === 0) await othersTurn();
-    step = asking.next(await (cached ? cached.answerAll(step.value) : answerHistoryQueries(db, step.value)));
+    step = asking.next(await answerAll(step.value));
   }
   return step.value;
 }

@@ -12,6 +12,38 @@ import {
 import type { Queryable } from '../db.js';
 
 /**
+ * What came since a cache was filled. Effective sets of a job become visible in the order of `seq` and never change, so
+ * what is after the last one seen is all that is new.
+ */
+export interface NewsQuery {
+  readonly kind: 'news';
+  readonly known: readonly KnownEffectiveSets[];
+  /** At most so many builds of a job that nothing is known of, and of one that is known. */
+  readonly newest: number;
+  readonly later: number;
+}
+
+/** What a cache of one job's effective sets knows already. */
+export interface KnownEffectiveSets {
+  readonly jobId: JobId;
+  /** The highest `seq` seen; null: nothing is known of the job. */
+  readonly seq: number | null;
+}
+
+export interface NewEffectiveSets {
+  readonly jobId: JobId;
+  /** The highest `seq` of the job that is visible now; 0 without any. */
+  readonly seq: number;
+  /**
+   * Of a known job what came after its `seq`, the first `later` of it in arrival order; of an unknown one its `newest`
+   * builds, newest first.
+   */
+  readonly builds: readonly (PassedBuild & { readonly seq: number })[];
+}
+type StoredQuery = HistoryQuery | NewsQuery;
+type StoredAnswer = HistoryAnswer | readonly NewEffectiveSets[];
+
+/**
  * Answers a plan's questions from the tables, all in one round trip: one sub-select per kind of question, set-based over
  * the questions of that kind. Run it in one repeatable-read transaction per plan if all answers must be of one moment.
  * @returns answers in the order of the questions.
@@ -20,32 +52,47 @@ export async function answerHistoryQueries(
   db: Queryable,
   queries: readonly HistoryQuery[],
 ): Promise<readonly HistoryAnswer[]> {
+  return (await answerStoredQueries(db, queries)) as readonly HistoryAnswer[];
+}
+
+/** Brings caches up to date, and answers questions in the same round trip. The news are in the order of `news.known`. */
+export async function readNews(
+  db: Queryable,
+  news: NewsQuery,
+  queries: readonly HistoryQuery[] = [],
+): Promise<readonly [news: readonly NewEffectiveSets[], answers: readonly HistoryAnswer[]]> {
+  if (news.known.length === 0) return [[], await answerHistoryQueries(db, queries)];
+  const [first, ...answers] = await answerStoredQueries(db, [news, ...queries]);
+  return [first as readonly NewEffectiveSets[], answers as readonly HistoryAnswer[]];
+}
+
+async function answerStoredQueries(db: Queryable, queries: readonly StoredQuery[]): Promise<readonly StoredAnswer[]> {
   if (queries.length === 0) return [];
   const kinds = [...new Set(queries.map(({ kind }) => kind))].sort();
   const byKind = kinds.map((kind) => queries.filter((query) => query.kind === kind));
   const columns = kinds.map((kind, i) => {
-    return `(select jsonb_agg((${ANSWERS[kind]}) order by n) from jsonb_array_elements($${i + 1}::jsonb) with ordinality as questions(q, n)) as "${kind}"`;
+    return `(select json_agg((${ANSWERS[kind]}) order by n) from jsonb_array_elements($${i + 1}::jsonb) with ordinality as questions(q, n)) as "${kind}"`;
   });
   const parameters = byKind.map((same) => JSON.stringify(same.map(toParameter)));
-  const [row] = await db.query<Record<string, readonly HistoryAnswer[]>>(
+  const [row] = await db.query<Record<string, readonly StoredAnswer[]>>(
     `select ${columns.join(', ')}`,
     parameters,
     `weir_history_${kinds.join('_')}`,
   );
   if (!row) throw new Error('a select without from returned no row');
-  const answers = new Map<HistoryQuery, HistoryAnswer>();
+  const answers = new Map<StoredQuery, StoredAnswer>();
   kinds.forEach((kind, i) => byKind[i]?.forEach((query, j) => answers.set(query, row[kind]?.[j] ?? nothing(query))));
   return queries.map((query) => answers.get(query) ?? null);
 }
 
 /** What a missing resource, or no row at all, means. */
-function nothing(query: HistoryQuery): HistoryAnswer {
+function nothing(query: StoredQuery): StoredAnswer {
   const none: EveryStep = { top: null, newer: [], newestUsable: null };
   if (query.kind === 'newest') return { total: 0, rows: [] };
   return query.kind === 'every' ? none : null;
 }
 
-function toParameter(query: HistoryQuery): unknown {
+function toParameter(query: StoredQuery): unknown {
   if (query.kind === 'pinned') return { ...query, digest: versionDigest(query.pin) };
   if (query.kind !== 'builds') return query;
   // The same pairs in the shape of the column, for the containment test.
@@ -59,7 +106,9 @@ const JOB = `(q ->> 'jobId')::bigint`;
 /** Versions of the resource's present history, with their disabled marks. */
 const VERSIONS = `versions v left join disabled_versions d on d.resource_id = ${RESOURCE} and d.digest = v.digest`;
 const OF_RESOURCE = `v.history_id = (select history_id from resources where id = ${RESOURCE})`;
-const VERSION_ROW = `jsonb_build_object('digest', v.digest, 'version', v.version, 'checkOrder', v.check_order, 'enabled', d.digest is null)`;
+const VERSION_FIELDS = `'digest', v.digest, 'version', v.version, 'checkOrder', v.check_order, 'enabled', d.digest is null`;
+/** Answers are json and not jsonb: they are made once, to be sent. */
+const VERSION_ROW = `json_build_object(${VERSION_FIELDS})`;
 
 /** The newest version of the history that the job consumed. Newest first, so that usually one look is enough. */
 function newestConsumed(column: 'check_order' | 'digest'): string {
@@ -73,7 +122,7 @@ function newestConsumed(column: 'check_order' | 'digest'): string {
 const LATEST = `select ${VERSION_ROW} from ${VERSIONS}
   where ${OF_RESOURCE} and d.digest is null order by v.check_order desc limit 1`;
 
-const PINNED = `select coalesce(jsonb_agg(found.row), '[]') from (
+const PINNED = `select coalesce(json_agg(found.row), '[]') from (
     (select ${VERSION_ROW} as row from ${VERSIONS} where ${OF_RESOURCE} and v.digest = q ->> 'digest')
     union all
     (select ${VERSION_ROW} from ${VERSIONS}
@@ -82,20 +131,20 @@ const PINNED = `select coalesce(jsonb_agg(found.row), '[]') from (
      order by v.check_order desc limit 2)
   ) found`;
 
-const BY_DIGEST = `select coalesce(jsonb_agg(${VERSION_ROW}), '[]') from ${VERSIONS}
+const BY_DIGEST = `select coalesce(json_agg(${VERSION_ROW}), '[]') from ${VERSIONS}
   where ${OF_RESOURCE} and v.digest = any (array(select jsonb_array_elements_text(q -> 'digests')))`;
 
-const NEWEST = `select jsonb_build_object(
+const NEWEST = `select json_build_object(
     'total', (select case when (q ->> 'inFull')::boolean then count(*) else 0 end from resources r join versions v on v.history_id = r.history_id where r.id = ${RESOURCE} and (q ->> 'inFull')::boolean),
-    'rows', coalesce((select jsonb_agg(newest.row) from (
-        select ${VERSION_ROW} || case when d.digest is null then '{}' else jsonb_build_object('disabledMark', jsonb_build_object(
-            'by', d.disabled_by, 'atMs', floor(extract(epoch from d.disabled_at) * 1000), 'reason', d.reason)) end as row
+    'rows', coalesce((select json_agg(newest.row) from (
+        select case when d.digest is null then ${VERSION_ROW} else json_build_object(${VERSION_FIELDS}, 'disabledMark',
+            json_build_object('by', d.disabled_by, 'atMs', floor(extract(epoch from d.disabled_at) * 1000), 'reason', d.reason)) end as row
         from ${VERSIONS} where ${OF_RESOURCE} order by v.check_order desc limit (q ->> 'limit')::integer
       ) newest), '[]'))`;
 
-const EVERY = `select jsonb_build_object(
+const EVERY = `select json_build_object(
     'top', used.top,
-    'newer', coalesce((select jsonb_agg(newer.row) from (
+    'newer', coalesce((select json_agg(newer.row) from (
         select ${VERSION_ROW} as row from ${VERSIONS}
         where ${OF_RESOURCE} and d.digest is null and v.check_order > used.top order by v.check_order limit 2
       ) newer), '[]'),
@@ -105,7 +154,7 @@ const EVERY = `select jsonb_build_object(
   from (select ${newestConsumed('check_order')} as top) used`;
 
 const LAST_USE = `select (
-    select coalesce(jsonb_agg(jsonb_build_object('jobId', b.job_id, 'place', jsonb_build_array(coalesce(b.rerun_of, b.id), b.id))), '[]')
+    select coalesce(json_agg(json_build_object('jobId', b.job_id, 'place', json_build_array(coalesce(b.rerun_of, b.id), b.id))), '[]')
     from build_pipes p join builds b on b.id = p.from_build_id where p.build_id = own.id)
   from (
     select b.id from build_inputs i join builds b on b.id = i.build_id
@@ -113,7 +162,7 @@ const LAST_USE = `select (
     order by coalesce(b.rerun_of, b.id) desc, b.id desc limit 1
   ) own`;
 
-const PASSED = `select jsonb_agg(exists (
+const PASSED = `select json_agg(exists (
       select from effective_sets e
       where effective_keys(e.job_id, e.versions) @> array[effective_key(${JOB}, pair ->> 'resourceId', pair ->> 'digest')]
         and e.job_id = ${JOB}
@@ -140,8 +189,8 @@ function pageOfBuilds(direction: 'asc' | 'desc'): string {
     and (e.place, e.build_id) ${behind} (bounds.after_root, bounds.after_id)
     and (e.place, e.build_id) ${before} (bounds.until_root, bounds.until_id)`;
   const [first, last] = direction === 'asc' ? ['-1', '9223372036854775807'] : ['9223372036854775807', '-1'];
-  return `select jsonb_build_object('isLast', count(*) < (q ->> 'limit')::integer, 'builds', coalesce(jsonb_agg(jsonb_build_object(
-      'id', page.build_id, 'place', jsonb_build_array(page.place, page.build_id), 'versions', page.versions)
+  return `select json_build_object('isLast', count(*) < (q ->> 'limit')::integer, 'builds', coalesce(json_agg(json_build_object(
+      'id', page.build_id, 'place', json_build_array(page.place, page.build_id), 'versions', page.versions)
       order by page.place ${direction}, page.build_id ${direction}), '[]'))
     from (select
         coalesce((q #>> '{after,0}')::bigint, ${first}) as after_root, coalesce((q #>> '{after,1}')::bigint, ${first}) as after_id,
@@ -171,8 +220,21 @@ function pageOfBuilds(direction: 'asc' | 'desc'): string {
     ) page`;
 }
 
+const NEWS = `select json_agg(json_build_object('jobId', k."jobId",
+    'seq', coalesce((select e.seq from effective_sets e where e.job_id = k."jobId" order by e.seq desc limit 1), 0),
+    'builds', coalesce((
+      select json_agg(json_build_object('id', e.build_id, 'place', json_build_array(e.place, e.build_id), 'seq', e.seq, 'versions', e.versions))
+      from (
+        (select * from effective_sets e where k.seq is null and e.job_id = k."jobId"
+         order by e.place desc, e.build_id desc limit (q ->> 'newest')::integer)
+        union all
+        (select * from effective_sets e where k.seq is not null and e.job_id = k."jobId" and e.seq > k.seq
+         order by e.seq limit (q ->> 'later')::integer)
+      ) e), '[]')) order by k.n)
+  from rows from (jsonb_to_recordset(q -> 'known') as ("jobId" bigint, seq bigint)) with ordinality as k("jobId", seq, n)`;
+
 /** The answer to one question `q` of each kind. */
-const ANSWERS: Readonly<Record<HistoryQuery['kind'], string>> = {
+const ANSWERS: Readonly<Record<StoredQuery['kind'], string>> = {
   latest: LATEST,
   pinned: PINNED,
   versions: BY_DIGEST,
@@ -181,54 +243,9 @@ const ANSWERS: Readonly<Record<HistoryQuery['kind'], string>> = {
   lastUse: LAST_USE,
   passed: PASSED,
   recorded: RECORDED,
+  news: NEWS,
   builds: `case when q ->> 'order' = 'oldest first' then (${pageOfBuilds('asc')}) else (${pageOfBuilds('desc')}) end`,
 };
-
-/** What a cache of one job's effective sets knows already. */
-export interface KnownEffectiveSets {
-  readonly jobId: JobId;
-  /** The highest `seq` seen; null: nothing is known of the job. */
-  readonly seq: number | null;
-}
-
-export interface NewEffectiveSets {
-  readonly jobId: JobId;
-  /** The highest `seq` of the job that is visible now; 0 without any. */
-  readonly seq: number;
-  /**
-   * Of a known job what came after its `seq`, the first `later` of it in arrival order; of an unknown one its `newest`
-   * builds, newest first. A build's text of versions has `sizeBytes`.
-   */
-  readonly builds: readonly (PassedBuild & { readonly seq: number; readonly sizeBytes: number })[];
-}
-
-/**
- * Brings caches of effective sets up to date, in one round trip. Effective sets of a job become visible in the order of
- * `seq` and never change, so what is after the last one seen is all that is new.
- */
-export async function readNewEffectiveSets(
-  db: Queryable,
-  known: readonly KnownEffectiveSets[],
-  limits: { readonly newest: number; readonly later: number },
-): Promise<readonly NewEffectiveSets[]> {
-  if (known.length === 0) return [];
-  return db.query<NewEffectiveSets>(
-    `select k.job_id as "jobId",
-       coalesce((select e.seq from effective_sets e where e.job_id = k.job_id order by e.seq desc limit 1), 0) as seq,
-       coalesce((
-         select jsonb_agg(jsonb_build_object('id', e.build_id, 'place', jsonb_build_array(e.place, e.build_id), 'seq', e.seq,
-                                             'versions', e.versions, 'sizeBytes', octet_length(e.versions::text)))
-         from (
-           (select * from effective_sets e where k.seq is null and e.job_id = k.job_id
-            order by e.place desc, e.build_id desc limit $3)
-           union all
-           (select * from effective_sets e where k.seq is not null and e.job_id = k.job_id and e.seq > k.seq order by e.seq limit $4)
-         ) e), '[]') as builds
-     from unnest($1::bigint[], $2::bigint[]) as k(job_id, seq)`,
-    [known.map(({ jobId }) => jobId), known.map(({ seq }) => seq), limits.newest, limits.later],
-    'weir_new_effective_sets',
-  );
-}
 
 /** What people call the things of an explanation: `job`, `resource`, `job #7`. Things that are gone have no name. */
 export interface PlanningNames {
