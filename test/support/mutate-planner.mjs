@@ -251,15 +251,12 @@ const copy = mkdtempSync(path.join(os.tmpdir(), 'weir-mutants-'));
 const wanted = process.argv[2] ?? '';
 
 function prepareCopy() {
-  for (const part of ['src/planner', 'src/model', 'test/scenarios/planner'])
+  for (const part of ['src/planner', 'src/model', 'src/cli', 'test/scenarios/planner'])
     cpSync(path.join(root, part), path.join(copy, part), { recursive: true });
   mkdirSync(path.join(copy, 'test/support'), { recursive: true });
-  mkdirSync(path.join(copy, 'src/cli/commands'), { recursive: true });
   for (const file of ['planner-oracle.ts', 'random-worlds.ts', 'compare-with-oracle.ts']) {
     cpSync(path.join(root, 'test/support', file), path.join(copy, 'test/support', file));
   }
-  cpSync(path.join(root, 'src/cli/commands/plan.ts'), path.join(copy, 'src/cli/commands/plan.ts'));
-  cpSync(path.join(root, 'src/cli/io.ts'), path.join(copy, 'src/cli/io.ts'));
   symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'));
   const { jest, type } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   const { globalSetup, globalTeardown, ...config } = jest;
