@@ -240,6 +240,18 @@ export const rules: readonly Row[] = [
     expect: { ok: true, inputs: { x: { version: 'x1' }, y: { version: 'y2', passedBuildIds: [1] } } },
   },
   {
+    name: 'tries a way again with an older build of a job that another input passes',
+    given: world({
+      versions: { x: 'x1', y: 'y1 y2!' },
+      builds: ['1 a: | x1 y1', '2 a: | x1 y2'],
+      inputs: [
+        { name: 'x', passed: ['a'] },
+        { name: 'y', passed: { any: ['a', 'b'] } },
+      ],
+    }),
+    expect: { ok: true, inputs: { x: { version: 'x1' }, y: { version: 'y1', passedBuildIds: [1] } } },
+  },
+  {
     name: 'goes on, with `every`, from the last use of the first input that has one',
     given: world({
       versions: { x: 'x1', y: 'y1' },
