@@ -1,6 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { ResourceFailure, type FetchResult, type StepContext, type Version } from '../../src/resources/contract.js';
+import { ownImageEnv } from './check.js';
 import type { MockGetParams, MockSource } from './schema.js';
 
 /** Writes the version, the files asked for and, when mirroring, an image. */
@@ -16,10 +17,13 @@ export async function getMock(
   const { source, params, version, dir } = request;
   if (source.log !== undefined) context.log(`${source.log}\n`);
   const files = { ...source.create_files, ...params.create_files_via_params };
-  if (isMirror(source, params)) await writeImage(context, dir);
-  await writeFile(join(dir, 'version'), version['version'] ?? '');
+  const { version: name = '' } = version;
+  if (context.isPrivileged) context.log('fetching in a privileged container\n');
+  context.log(`fetching version: ${name}\n`);
+  if (isMirror(source, params)) await writeImage(context, dir, ownImageEnv(version));
+  await writeFile(join(dir, 'version'), `${name}\n`);
   await writeFile(join(dir, 'privileged'), String(context.isPrivileged ?? false));
-  for (const [path, text] of Object.entries(files)) await writeInside(dir, path, text);
+  for (const [path, content] of Object.entries(files)) await writeInside(dir, path, textOf(content));
   return { version, metadata: source.metadata ?? [] };
 }
 
@@ -29,11 +33,15 @@ export function isMirror(source: MockSource, params: MockGetParams): boolean {
 }
 
 /** Where no image can be run it is nothing but a mark: steps get the runtime's own default tools. See `readme.md`. */
-async function writeImage(context: StepContext, dir: string): Promise<void> {
-  if (context.writeOwnImage) return context.writeOwnImage(dir, 'mock');
+async function writeImage(context: StepContext, dir: string, env: Readonly<Record<string, string>>): Promise<void> {
+  if (context.writeOwnImage) return context.writeOwnImage(dir, 'mock', env);
   await mkdir(join(dir, 'rootfs'), { recursive: true });
-  await writeFile(join(dir, 'metadata.json'), `${JSON.stringify({ env: [], user: '', mirrors_host: true })}\n`);
+  const pairs = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const mark = { env: pairs, user: '', mirrors_host: true };
+  await writeFile(join(dir, 'metadata.json'), `${JSON.stringify(mark)}\n`);
 }
+
+const textOf = (content: unknown): string => (typeof content === 'string' ? content : JSON.stringify(content));
 
 async function writeInside(dir: string, path: string, text: string): Promise<void> {
   const target = resolve(dir, path);

@@ -1,5 +1,5 @@
 import type { ResourceType } from '../../src/resources/contract.js';
-import { checkMock } from './check.js';
+import { checkMock, ownImageEnv } from './check.js';
 import { getMock, isMirror } from './get.js';
 import { putMock } from './put.js';
 import {
@@ -16,6 +16,7 @@ export const mock: ResourceType<MockSource, MockGetParams, MockPutParams> = {
   name: 'mock',
   schema: { source: mockSource, getParams: mockGetParams, putParams: mockPutParams },
   isOwnImage: isMirror,
+  ownImageEnv,
   check: checkMock,
   get: getMock,
   put: putMock,

@@ -48,6 +48,12 @@ describe('mock', () => {
   const put = (value: unknown, params: unknown = {}) =>
     mock.put(context, { source: source(value), params: parseInput(mock.schema.putParams, params, 'params'), dir });
 
+  it('finds the version of its own image at first, unless its source names one', async () => {
+    context = { ...context, env: { MIRRORED_VERSION: 'of-image' } };
+    expect(await check({})).toEqual([{ version: 'of-image' }]);
+    expect(await check({ initial_version: 'a' })).toEqual([{ version: 'a' }]);
+  });
+
   it.each([
     ['finds "mock" at first', {}, undefined, ['mock']],
     ['finds the initial version at first', { initial_version: 'a' }, undefined, ['a']],
@@ -69,18 +75,19 @@ describe('mock', () => {
     await check({ log: 'hello' });
     await get({ log: 'hello' });
     await put({ log: 'hello' });
-    expect(context.text()).toBe('hello\nhello\nhello\n');
+    expect(context.text()).toBe('hello\nhello\nfetching version: v\nhello\npushing version: \n');
   });
 
   it('writes the version, files of source and params, and gives the metadata', async () => {
     const metadata = [{ name: 'foo', value: 'bar' }];
     const result = await get(
       { create_files: { 'f1.yml': 'old', 'run.sh': '#!/bin/sh\n' }, metadata },
-      { create_files_via_params: { 'f1.yml': 'new', 'd/f2': 'x' } },
+      { create_files_via_params: { 'f1.yml': 'new', 'd/f2': { x: [1, true] } } },
     );
     expect(result).toEqual({ version: { version: 'v' }, metadata });
     expect(Object.keys(filesOf(dir))).toEqual(['d/f2', 'f1.yml', 'privileged', 'run.sh', 'version']);
-    expect(readFileSync(join(dir, 'version'), 'utf8')).toBe('v');
+    expect(readFileSync(join(dir, 'version'), 'utf8')).toBe('v\n');
+    expect(readFileSync(join(dir, 'd/f2'), 'utf8')).toBe('{"x":[1,true]}');
     expect(readFileSync(join(dir, 'f1.yml'), 'utf8')).toBe('new');
     expect(statSync(join(dir, 'run.sh')).mode & 0o111).not.toBe(0);
   });
@@ -91,7 +98,11 @@ describe('mock', () => {
   ])('makes an image when mirroring (%j, %j)', async (value, params) => {
     await get(value, params);
     expect(statSync(join(dir, 'rootfs')).isDirectory()).toBe(true);
-    expect(JSON.parse(readFileSync(join(dir, 'metadata.json'), 'utf8'))).toMatchObject({ env: [], mirrors_host: true });
+    expect(JSON.parse(readFileSync(join(dir, 'metadata.json'), 'utf8'))).toEqual({
+      env: ['MIRRORED_VERSION=v'],
+      user: '',
+      mirrors_host: true,
+    });
   });
 
   it('writes no file outside of its folder', async () => {
@@ -115,7 +126,7 @@ describe('mock', () => {
 
   it('prints the variables of the step when asked', async () => {
     await put({}, { print_env: true });
-    expect(context.text()).toBe('BUILD_ID=7\nBUILD_NAME=3\n');
+    expect(context.text()).toBe('env: BUILD_ID=7\nenv: BUILD_NAME=3\npushing version: \n');
   });
 
   it('refuses bad values, all of them at once, with their paths', () => {
@@ -131,6 +142,7 @@ describe('mock', () => {
   it('says so in its versions when it has privileges', async () => {
     context = { ...context, isPrivileged: true };
     expect(await check({ initial_version: 'a' })).toEqual([{ version: 'a', privileged: 'true' }]);
+    expect(await check({}, 'c')).toEqual([{ version: 'c', privileged: 'true' }]);
     expect((await put({}, { version: 'b' })).version).toEqual({ version: 'b', privileged: 'true' });
     await get({});
     expect(readFileSync(join(dir, 'privileged'), 'utf8')).toBe('true');
@@ -140,6 +152,6 @@ describe('mock', () => {
     const made: unknown[] = [];
     context = { ...context, writeOwnImage: async (...call) => void made.push(call) };
     await get({ mirror_self: true });
-    expect(made).toEqual([[dir, 'mock']]);
+    expect(made).toEqual([[dir, 'mock', { MIRRORED_VERSION: 'v' }]]);
   });
 });

@@ -12,10 +12,12 @@ export async function putMock(
   const { source, params, dir } = request;
   if (source.log !== undefined) context.log(`${source.log}\n`);
   if (params.print_env === true) {
-    const lines = Object.entries(context.env).map(([name, value]) => `${name}=${value}\n`);
+    const lines = Object.entries(context.env).map(([name, value]) => `env: ${name}=${value}\n`);
     context.log(lines.toSorted().join(''));
   }
   const version = params.file === undefined ? (params.version ?? '') : (await readInside(dir, params.file)).trimEnd();
+  if (context.isPrivileged) context.log('pushing in a privileged container\n');
+  context.log(`pushing version: ${version}\n`);
   return { version: versionOf(context, version), metadata: source.metadata ?? [] };
 }
 

@@ -1,15 +1,20 @@
 import { z } from 'zod';
 import { parseDurationMs } from '../../src/resources/contract.js';
 
-const files = z.record(z.string().min(1), z.string());
+const files = z.record(z.string().min(1), z.unknown());
 
 /** Further keys are let through and mean nothing, as Concourse's own mock does it. */
 export const mockSource = z.looseObject({
   mirror_self: z.boolean().optional().describe('get makes an image that steps can run in.'),
-  initial_version: z.string().optional().describe('Version of the first check. Default `mock`.'),
+  initial_version: z
+    .string()
+    .optional()
+    .describe('Version of the first check. Default: that of the image the type runs in, else `mock`.'),
   no_initial_version: z.boolean().optional().describe('The first check finds nothing.'),
   force_version: z.string().optional().describe('The only version any check finds.'),
-  create_files: files.optional().describe('Files that get writes: path to text.'),
+  create_files: files
+    .optional()
+    .describe('Files that get writes: path to text, or to a value that is written as JSON.'),
   check_delay: z
     .string()
     .refine((text) => (parseDurationMs(text) ?? -1) >= 0, 'is not a duration such as "10s"')

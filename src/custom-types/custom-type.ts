@@ -16,6 +16,8 @@ import type { TypeImage } from './run-script.js';
 export interface TypeWorld {
   image(type: CustomType, context: CheckContext): Promise<TypeImage>;
   standIn(type: CustomType): Promise<ResourceType | undefined>;
+  /** The variables that scripts would get of the image that `own` stands in for. */
+  standInEnv(type: CustomType, own: ResourceType, context: CheckContext): Promise<Readonly<Record<string, string>>>;
   run(
     script: Script,
     image: TypeImage,
@@ -75,7 +77,10 @@ export class CustomType implements ResourceType<JsonObject, JsonObject, JsonObje
     { source, version }: { readonly source: JsonObject; readonly version?: Version },
   ): Promise<readonly Version[]> {
     const own = await this.world.standIn(this);
-    if (own) return own.check(context, { source: this.sourceOf(own, source), ...(version ? { version } : {}) });
+    if (own) {
+      const env = { ...context.env, ...(await this.world.standInEnv(this, own, context)) };
+      return own.check({ ...context, env }, { source: this.sourceOf(own, source), ...(version ? { version } : {}) });
+    }
     const image = await this.image(context);
     return readVersions(await this.world.run(checkScript(source, version), image, context));
   }

@@ -87,25 +87,36 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
     return source?.success && params?.success && own?.isOwnImage?.(source.data, params.data) ? own : undefined;
   }
 
+  async standInEnv(
+    type: CustomType,
+    own: ResourceType,
+    context: CheckContext,
+  ): Promise<Readonly<Record<string, string>>> {
+    if (!own.ownImageEnv) return {};
+    return own.ownImageEnv(await this.newestVersion(type, context));
+  }
+
   /** What makes images of this machine, for the contexts of types; nothing where no image can be run. */
   async ownImage(): Promise<Pick<CheckContext, 'writeOwnImage'>> {
     if (!MachineImages.arePossible || !(await this.runtime.capabilities()).images) return {};
-    return { writeOwnImage: (dir, type) => this.machine.write(dir, type) };
+    return { writeOwnImage: (dir, type, env) => this.machine.write(dir, type, env) };
   }
 
   async image(type: CustomType, context: CheckContext): Promise<TypeImage> {
-    const origin = this.originOf(type);
     const capabilities = await this.runtime.capabilities();
     if (!capabilities.images) throw needsImages(type.givenName, capabilities);
-    const [own] = type.chain;
-    const { isAskedFor } = type;
-    const version = await this.images.newestVersion(origin, { checkEvery: own?.check_every, isAskedFor }, context);
-    const artifact = await this.images.fetch(origin, version, {
+    const version = await this.newestVersion(type, context);
+    const artifact = await this.images.fetch(this.originOf(type), version, {
       ...context,
       ...(await this.ownImage()),
       env: context.env ?? {},
     });
-    return { artifact, isPrivileged: own?.privileged ?? false };
+    return { artifact, isPrivileged: type.chain[0]?.privileged ?? false };
+  }
+
+  private newestVersion(type: CustomType, context: CheckContext): Promise<Version> {
+    const limits = { checkEvery: type.chain[0]?.check_every, isAskedFor: type.isAskedFor };
+    return this.images.newestVersion(this.originOf(type), limits, context);
   }
 
   /** Records what a check of an image has found that was made for its own sake. */

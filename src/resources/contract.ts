@@ -32,6 +32,8 @@ export interface ResourceType<Source = unknown, GetParams = unknown, PutParams =
    * then uses the type itself where the pipeline wants that image.
    */
   isOwnImage?(source: Source, params: GetParams): boolean;
+  /** Variables that such an image of the version gives its processes. */
+  ownImageEnv?(version: Version): Readonly<Record<string, string>>;
   check(
     context: CheckContext,
     request: { readonly source: Source; readonly version?: Version },
@@ -68,9 +70,9 @@ export interface CheckContext {
   readonly tags?: readonly string[];
   /**
    * Fills the empty folder with an image (`rootfs/`, `metadata.json`) of the usual tools of this machine, in which the named
-   * type of the server speaks the container protocol. Undefined where there can be none.
+   * type of the server speaks the container protocol, with these variables besides its own. Undefined where there can be none.
    */
-  readonly writeOwnImage?: (dir: string, type: string) => Promise<void>;
+  readonly writeOwnImage?: (dir: string, type: string, env: Readonly<Record<string, string>>) => Promise<void>;
 }
 
 /**

@@ -83,7 +83,7 @@ async function mayAdminister(): Promise<boolean> {
 const OF_THE_CONTAINER = ['dev', 'proc', 'run', 'sys', 'tmp', '.dockerenv'];
 
 /** The image that runs is one in which the type speaks the protocol: it copies itself. */
-async function writeOwnImage(to: string): Promise<void> {
+async function writeOwnImage(to: string, _type: string, added: Readonly<Record<string, string>>): Promise<void> {
   const root = path.join(to, 'rootfs');
   await mkdir(root);
   for (const name of await readdir('/')) {
@@ -91,7 +91,7 @@ async function writeOwnImage(to: string): Promise<void> {
     if (OF_THE_CONTAINER.includes(name)) await mkdir(path.join(root, name), { mode: name === 'tmp' ? 0o1777 : 0o755 });
     else await cp(path.join('/', name), path.join(root, name), { recursive: true, verbatimSymlinks: true });
   }
-  const env = [`PATH=${process.env['PATH'] ?? ''}`];
+  const env = Object.entries({ PATH: process.env['PATH'] ?? '', ...added }).map(([name, value]) => `${name}=${value}`);
   await writeFile(path.join(to, 'metadata.json'), `${JSON.stringify({ env, user: '' })}\n`);
 }
 

@@ -7,7 +7,7 @@ import { checkPipeline } from './rules.js';
 import { pipelineConfig } from './schema.js';
 import { Findings, type Shape } from './shape.js';
 import { checkTaskConfig } from './step-rules.js';
-import { taskConfig } from './task-schema.js';
+import { taskFile } from './task-schema.js';
 import { MAX_DEPTH, readYaml, type YamlText } from './yaml-reader.js';
 
 export interface ParseOptions {
@@ -34,7 +34,7 @@ interface Language<Config> {
 
 const PIPELINE: Language<PipelineConfig> = { shape: pipelineConfig, check: checkPipeline, describe: describePath };
 const TASK: Language<TaskConfig> = {
-  shape: taskConfig,
+  shape: taskFile,
   check: (config, found) => checkTaskConfig(config, [], found),
   describe: describePlainPath,
 };

@@ -60,23 +60,32 @@ const imageResource = fields(
   { unknown: 'warn', required: { type: 'has no type' }, meanings: mean.IMAGE_RESOURCE },
 );
 
-/** A task file, or a task's inline `config`. */
-export const taskConfig = fields(
-  {
-    platform: text,
-    image_resource: imageResource,
-    rootfs_uri: text,
-    inputs: list(fields({ name: text, path: text, optional: flag }, { unknown: 'warn', meanings: mean.TASK_INPUT })),
-    outputs: list(fields({ name: text, path: text }, { unknown: 'warn', meanings: mean.TASK_OUTPUT })),
-    caches: list(
-      fields(
-        { path: text, ttl: duration },
-        { unknown: 'warn', required: { path: 'has no path' }, meanings: mean.TASK_CACHE },
+const taskShape = (word: Shape<string>): Shape<TaskConfig> =>
+  fields(
+    {
+      platform: word,
+      image_resource: imageResource,
+      rootfs_uri: word,
+      inputs: list(fields({ name: word, path: word, optional: flag }, { unknown: 'warn', meanings: mean.TASK_INPUT })),
+      outputs: list(fields({ name: word, path: word }, { unknown: 'warn', meanings: mean.TASK_OUTPUT })),
+      caches: list(
+        fields(
+          { path: word, ttl: duration },
+          { unknown: 'warn', required: { path: 'has no path' }, meanings: mean.TASK_CACHE },
+        ),
       ),
-    ),
-    params: opaqueMap,
-    run: fields({ path: text, args: list(text), dir: text, user: text }, { unknown: 'warn', meanings: mean.TASK_RUN }),
-    container_limits: limits,
-  },
-  { required: { platform: "missing 'platform'" }, meanings: mean.TASK },
-) as Shape<TaskConfig>;
+      params: opaqueMap,
+      run: fields(
+        { path: word, args: list(word), dir: word, user: word },
+        { unknown: 'warn', meanings: mean.TASK_RUN },
+      ),
+      container_limits: limits,
+    },
+    { required: { platform: "missing 'platform'" }, meanings: mean.TASK },
+  );
+
+/** A task's inline `config`. */
+export const taskConfig = taskShape(text);
+
+/** A task file: as a file of its own it is read like what stands outside of steps, where numbers become text. */
+export const taskFile = taskShape(looseText);

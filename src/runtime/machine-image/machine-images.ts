@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, copyFile, mkdir, rename, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -16,6 +16,7 @@ const PROGRAMS = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../
 const PROTOCOL = 'src/resources/protocol-main';
 /** Folder in which the image has its type. */
 const RESOURCE = 'opt/resource';
+const METADATA = 'metadata.json';
 const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** What an image has beyond the usual tools. */
@@ -42,8 +43,11 @@ export class MachineImages {
     this.root = path.join(path.resolve(dataDir), 'machine-images');
   }
 
-  /** Fills the empty folder `dir` with the image. Its files must not be written to: they are shared. */
-  async write(dir: string, type: string): Promise<void> {
+  /**
+   * Fills the empty folder `dir` with the image; its processes get the variables of `env` besides its own. Its files must not be
+   * written to: they are shared.
+   */
+  async write(dir: string, type: string, env: Readonly<Record<string, string>> = {}): Promise<void> {
     const tools = await toolsOf(USUAL_TOOLS);
     const name = `${type}-${await keyOf(type, tools)}`;
     const known = this.making.get(name) ?? this.make(name, type, tools);
@@ -54,6 +58,8 @@ export class MachineImages {
     } catch {
       await copyTree(image, dir); // on another file system, or one without links
     }
+    await rm(path.join(dir, METADATA));
+    await writeMetadata(dir, env);
   }
 
   private async make(name: string, type: string, tools: ReadonlyMap<string, string>): Promise<string> {
@@ -105,8 +111,12 @@ async function writeImage(
   // Whatever the server's own mask is: any user of the image may read it, and everybody has a folder for passing things.
   await run('chmod', ['-R', 'u+rwX,go+rX,go-w', root]);
   for (const folder of ['tmp', 'var/tmp']) await chmod(path.join(root, folder), 0o1777);
-  const metadata = { env: [`PATH=${SEARCH_PATH}`, 'HOME=/root'], user: '' };
-  await writeFile(path.join(dir, 'metadata.json'), `${JSON.stringify(metadata)}\n`);
+  await writeMetadata(dir);
+}
+
+async function writeMetadata(dir: string, added: Readonly<Record<string, string>> = {}): Promise<void> {
+  const env = Object.entries({ PATH: SEARCH_PATH, HOME: '/root', ...added }).map(([name, value]) => `${name}=${value}`);
+  await writeFile(path.join(dir, METADATA), `${JSON.stringify({ env, user: '' })}\n`);
 }
 
 async function toolsOf(names: readonly string[]): Promise<Map<string, string>> {
