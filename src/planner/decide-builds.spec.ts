@@ -295,6 +295,15 @@ describe('readiness', () => {
       7, 8,
     ]);
   });
+
+  it('names those of a manual build behind one that waits, as it may be asked for after a repair', () => {
+    const waiting = manual(3, { createdAtMs: NOW - 1 });
+    const behind = (pending: PendingBuild): readonly ResourceId[] =>
+      decideBuilds(job({ inputs: [input()], pending: [waiting, pending] }), unresolved).checks;
+    expect(behind(manual(4, { createdAtMs: young }))).toEqual([7]);
+    expect(behind(manual(4, { createdAtMs: NOW - 1 }))).toEqual([]);
+    expect(behind(rerun(4, 1))).toEqual([]);
+  });
 });
 
 describe('what blocks a build, in words', () => {

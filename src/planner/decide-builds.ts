@@ -103,7 +103,11 @@ class Round {
   decide(build: PendingBuild | typeof NEW_BUILD): BuildDecision {
     if (this.snapshot.isArchived || (build !== NEW_BUILD && build.isAborted)) return { build, do: 'abort' };
     if (this.pauses.length > 0) return { build, do: 'wait', blockers: this.pauses };
-    if (this.waiting) return { build, do: 'wait', blockers: [{ kind: 'older-build-waits', build: this.waiting }] };
+    if (this.waiting) {
+      // Whoever asks by hand asks for checks, too: one may find what the older build waits for.
+      for (const { resourceId } of this.staleInputs(build)) this.checks.add(resourceId);
+      return { build, do: 'wait', blockers: [{ kind: 'older-build-waits', build: this.waiting }] };
+    }
     const blocker = this.slotBlocker(build) ?? this.inputsBlocker(build);
     if (blocker) {
       if (build !== NEW_BUILD) this.waiting = { id: build.id, job: this.snapshot.jobName, name: build.name };
@@ -139,12 +143,9 @@ class Round {
 
   private inputsBlocker(build: PendingBuild | typeof NEW_BUILD): Blocker[] | undefined {
     if (build !== NEW_BUILD && build.rerunOf !== null) return undefined;
-    const createdAtMs = build === NEW_BUILD ? this.snapshot.nowMs : build.createdAtMs;
-    const stale = this.snapshot.inputs.filter((input) =>
-      needsCheck(input, createdAtMs, build !== NEW_BUILD && build.isManual),
-    );
+    const stale = this.staleInputs(build);
     if (stale.length > 0) {
-      const since = new Date(createdAtMs).toISOString();
+      const since = new Date(this.createdAtMs(build)).toISOString();
       return stale.map(({ name, resource, resourceId }) => {
         this.checks.add(resourceId);
         return { kind: 'waiting-for-check', input: name, resource, resourceId, since };
@@ -152,6 +153,17 @@ class Round {
     }
     if (!this.plan.resolved) return [unresolvedInputs(this.plan)];
     return this.hasUsedPlan ? [{ kind: 'starting' }] : undefined;
+  }
+
+  /** Inputs whose resources must be checked before the build may fix its inputs; a rerun has them already. */
+  private staleInputs(build: PendingBuild | typeof NEW_BUILD): readonly InputSnapshot[] {
+    if (build !== NEW_BUILD && build.rerunOf !== null) return [];
+    const isManual = build !== NEW_BUILD && build.isManual;
+    return this.snapshot.inputs.filter((input) => needsCheck(input, this.createdAtMs(build), isManual));
+  }
+
+  private createdAtMs(build: PendingBuild | typeof NEW_BUILD): number {
+    return build === NEW_BUILD ? this.snapshot.nowMs : build.createdAtMs;
   }
 
   private takeSlot(build: PendingBuild | typeof NEW_BUILD): void {

@@ -168,11 +168,15 @@ describe('a step of the host', () => {
     shell.type('stty size; [ -t 1 ] && echo "a ter"minal\n');
     await shell.said('33 101\r\n');
     await shell.said('a terminal\r\n');
+    shell.send({ tty: size(0, 0) }); // of a terminal that does not know
     shell.send({ tty: size(77, 22) });
     shell.type('sleep 0.2; echo "now $(stty size)"\n');
     await shell.said('now 22 77\r\n');
     shell.type('exit 3\n');
     expect(await shell.end()).toEqual({ exit_status: 3 });
+    const unsized = await Hijack.into(id, { path: 'stty', args: ['size'], env: ['TERM=dumb'], tty: size(0, 0) });
+    await unsized.said('24 80\r\n');
+    expect(await unsized.end()).toEqual({ exit_status: 0 });
     await server.ask('PUT', `/api/v1/builds/${build}/abort`);
     await ended(build);
   });

@@ -4,12 +4,17 @@ import { Gatekeeper, TeamsService, type Access } from '../../auth/index.js';
 import type { JsonObject } from '../../model/index.js';
 import { PipelinesService, type ByWhom, type Pipeline, type PipelineRef } from '../../pipelines/index.js';
 import { PipelinePath, ThePipeline } from '../http/params.js';
-import { Valid } from '../http/validate.js';
+import { InvalidRequest, Valid } from '../http/validate.js';
 import { visibleOf } from '../http/visible.js';
 import { Caller, Who } from '../http/who.js';
 import { toPipelineView, toRevisionView } from '../mappers/pipeline.mapper.js';
 
-const renameRequest = z.object({ name: z.string().min(1, 'must not be empty') });
+const NO_INSTANCE =
+  'instances keep their vars: rename the whole group without vars, or set the pipeline again with other ones';
+const renameRequest = z.object({
+  name: z.string().min(1, 'must not be empty'),
+  instance_vars: z.null(NO_INSTANCE).optional(),
+});
 const orderingRequest = z.array(z.string());
 const instanceOrderingRequest = z.array(z.record(z.string(), z.json())) as z.ZodType<JsonObject[]>;
 
@@ -83,9 +88,10 @@ export class PipelinesController {
 
   @Put('teams/:team/pipelines/:pipeline/rename')
   async rename(
-    @PipelinePath() { teamName, name }: PipelineRef,
+    @PipelinePath() { teamName, name, instanceVars }: PipelineRef,
     @Body(new Valid(renameRequest)) request: z.infer<typeof renameRequest>,
   ): Promise<{ warnings: [] }> {
+    if (instanceVars) throw new InvalidRequest('the query', [{ path: 'vars', message: NO_INSTANCE }]);
     await this.pipelines.renamePipeline({ teamName, name }, request.name);
     return { warnings: [] };
   }

@@ -12,7 +12,8 @@ const FIRST_MESSAGE_MS = 30_000;
 /** Output waits in the runtime while the client has this much to read. */
 const MOST_WAITING_BYTES = 1024 * 1024;
 
-const size = z.object({ columns: z.int().min(1).max(10_000), rows: z.int().min(1).max(10_000) });
+/** A terminal that does not know its size says 0. */
+const size = z.object({ columns: z.int().min(0).max(65_535), rows: z.int().min(0).max(65_535) });
 const tty = z.object({ window_size: size.nullish() });
 const firstMessage = z.object({
   path: z.string().min(1).max(4096),
@@ -89,7 +90,8 @@ async function listen(messages: Messages, session: ExecSession): Promise<string>
     if (text === undefined) return new Promise<never>(() => undefined); // gone: somebody else sees that
     const message = parse(laterMessage, text);
     if (typeof message === 'string') return message;
-    if (message.tty?.window_size) await session.resize(message.tty.window_size);
+    const resized = sizeOf(message.tty?.window_size);
+    if (resized) await session.resize(resized);
     if (message.stdin) await write(session.stdin, Buffer.from(message.stdin, 'base64'));
     if (message.closed) session.stdin.end();
   }
@@ -123,6 +125,10 @@ function send(socket: WebSocket, message: Record<string, unknown>): void {
   if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(message));
 }
 
+function sizeOf(window: WindowSize | null | undefined): WindowSize | undefined {
+  return window && window.columns > 0 && window.rows > 0 ? window : undefined;
+}
+
 function toExecSpec({ path, args, env, dir, user, tty: terminal }: z.infer<typeof firstMessage>): ExecSpec {
   const variables = (env ?? []).map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]);
   return {
@@ -130,7 +136,7 @@ function toExecSpec({ path, args, env, dir, user, tty: terminal }: z.infer<typeo
     env: Object.fromEntries(variables) as Record<string, string>,
     ...(dir ? { dir } : {}),
     ...(user ? { user } : {}),
-    ...(terminal ? { tty: terminal.window_size ?? USUAL_SIZE } : {}),
+    ...(terminal ? { tty: sizeOf(terminal.window_size) ?? USUAL_SIZE } : {}),
   };
 }
 
