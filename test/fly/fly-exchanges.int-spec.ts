@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ApiServer } from '../support/api-server.js';
-import { exchange, misfits, partOf, type Answer, type Exchange, type Shape } from './exchange.js';
+import { readEvents } from './events.js';
+import { exchange, filesIn, filled, hijack, type Answer, type Exchange } from './exchange.js';
+import { misfits, partOf, type Shape } from './shape.js';
 
 interface Command {
   readonly command: string;
@@ -24,7 +26,8 @@ beforeAll(async () => {
 });
 afterAll(() => server?.stop());
 
-function check(call: Exchange, { status, headers, text }: Answer): void {
+async function check(call: Exchange, { status, headers, body }: Answer): Promise<void> {
+  const text = body.toString();
   const json = (): unknown => JSON.parse(text) as unknown;
   const where = `${call.method} ${call.path}`;
   expect([where, status, status === call.status ? '' : text]).toEqual([where, call.status, '']);
@@ -34,12 +37,24 @@ function check(call: Exchange, { status, headers, text }: Answer): void {
   if (call.body !== undefined) expect([where, misfits(json(), call.body, shapes)]).toEqual([where, []]);
   if (call.has !== undefined) expect(json()).toMatchObject(call.has as object);
   if (call.bodyText !== undefined) expect(text).toContain(call.bodyText);
+  if (call.archiveHas) expect(await filesIn(body)).toMatchObject(call.archiveHas);
+  if (call.events) {
+    const { names, wrong } = readEvents(text, shapes);
+    expect([where, wrong]).toEqual([where, []]);
+    expect(names).toEqual(call.events);
+  }
   for (const [name, path] of Object.entries(call.keep ?? {})) kept.set(name, String(partOf(json(), path)));
   for (const [name, header] of Object.entries(call.keepHeader ?? {})) kept.set(name, String(headers[header]));
 }
 
 describe.each(files)('%s', (file) => {
   it.each(read<Command[]>(file).map(({ command, calls }) => ({ command, calls })))('$command', async ({ calls }) => {
-    for (const call of calls) check(call, await exchange(server.url, call, kept));
+    for (const each of calls) {
+      const call = filled(each, kept);
+      if (call.session) {
+        const { output, end } = await hijack(server.url, call, kept);
+        expect([output, end]).toEqual([call.session.says, { exit_status: call.session.exit }]);
+      } else await check(call, await exchange(server.url, call, kept));
+    }
   });
 });

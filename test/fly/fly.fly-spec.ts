@@ -216,13 +216,13 @@ function commands(fly: string): void {
     );
   });
   it('clear-task-cache', async () => {
-    expect(await w.ok('clear-task-cache', '-n', '-j', 'p/build', '-s', 'unit')).toContain('1');
+    expect(await w.ok('clear-task-cache', '-n', '-j', 'p/build', '-s', 'unit')).toContain('1 caches removed');
   });
   it('clear-resource-cache', async () => {
-    expect(await w.ok('clear-resource-cache', '-n', '-r', 'p/repo')).toContain('0');
+    expect(await w.confirmed('clear-resource-cache', '-r', 'p/repo')).toContain('0 caches removed');
   });
   it('clear-versions', async () => {
-    expect(await w.ok('clear-versions', '-n', '-r', 'p/repo')).toContain('2');
+    expect(await w.confirmed('clear-versions', '--resource', 'p/repo')).toContain('2 versions removed');
     expect(await w.json('resource-versions', '-r', 'p/repo')).toEqual([]);
   });
 

@@ -64,8 +64,17 @@ export class FlyWorld {
   }
 
   /** A command that must go well. @returns its output. */
-  async ok(...args: string[]): Promise<string> {
-    const { code, out, err } = await this.run(args);
+  ok(...args: string[]): Promise<string> {
+    return this.good(args);
+  }
+
+  /** As {@link ok}, for one that asks whether it is meant. */
+  confirmed(...args: string[]): Promise<string> {
+    return this.good(args, 'y\r');
+  }
+
+  private async good(args: readonly string[], input?: string): Promise<string> {
+    const { code, out, err } = await this.run(args, input);
     expect([args.join(' '), code, code === 0 ? '' : out + err]).toEqual([args.join(' '), 0, '']);
     return out;
   }

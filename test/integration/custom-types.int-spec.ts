@@ -369,7 +369,7 @@ describe.each<[string, () => Runtime, boolean]>([
       );
       expect(await world.finished(made.id, 90_000)).toBe('succeeded');
       const told = await lines(made);
-      expect(told).toEqual(expect.arrayContaining(['r: hello', 't: text', 'made: BUILD_JOB_NAME=j']));
+      expect(told).toEqual(expect.arrayContaining(['r: hello', 't: text', 'made: env: BUILD_JOB_NAME=j']));
       expect(await eventsOf(made, 'finish-put')).toMatchObject([
         { version: { version: 'two' }, metadata: [{ name: 'm', value: 'x' }] },
       ]);

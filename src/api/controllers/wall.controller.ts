@@ -7,9 +7,11 @@ import { Valid } from '../http/validate.js';
 const NANOSECONDS_PER_MS = 1e6;
 
 /** Field names as `fly` sends them; the time is in nanoseconds, 0 for ever. */
+/** Go's durations end here, after 292 years. */
+const LONGEST_NS = 2 ** 63;
 const wallRequest = z.object({
   message: z.string().max(10_000).optional(),
-  TTL: z.number().min(0).max(Number.MAX_SAFE_INTEGER).nullish(),
+  TTL: z.number().min(0).max(LONGEST_NS).nullish(),
 });
 
 /** A message for everybody. */
