@@ -344,7 +344,7 @@ export const SHAPES = {
   }),
   Wall: z.object({
     message: text.optional(),
-    TTL: z.int().optional().meta({ description: 'nanoseconds that are left' }),
+    TTL: z.number().optional().meta({ description: 'nanoseconds that are left' }),
   }),
   AccessToken: z.object({ access_token: text, token_type: z.literal('bearer'), expires_in: z.int() }),
   OAuthError: z.object({ error: text, error_description: text }),
