@@ -13,6 +13,7 @@ import { requestAbort } from '../../src/persistence/index.js';
 import { Metrics, Settings, systemClock } from '../../src/platform/index.js';
 import { parseInput, type ResourceType } from '../../src/resources/index.js';
 import {
+  DummyRuntime,
   DockerRuntime,
   HostRuntime,
   probeIsolation,
@@ -376,6 +377,9 @@ describe.each<[string, () => Runtime, boolean]>([
       await engine.stop();
       const checked = await check(pipeline(`[${mirror}]`, '{initial_version: a}', '{get: r}'));
       expect(checked.versions).toEqual([{ version: 'a' }]);
+      const versioned = '{name: mine, type: mock, source: {mirror_self: true, initial_version: of-image}}';
+      const own = await check(pipeline(`[${versioned}]`, '{}', '{get: r}'));
+      expect(own.versions).toEqual([{ version: 'of-image' }]);
     }, 120_000);
 
     it('mirrors itself again where it is an image', async () => {
@@ -486,5 +490,16 @@ describe('custom resource types without images', () => {
     await world.until(() => engine.activeCount === 0, 'the end of the run');
     expect(await readdir(path.join(world.folder, 'machine-images')).catch(() => [])).toBeDefined();
     await engine.stop();
+  });
+
+  it('begin with the version that their image would have', async () => {
+    const runtime = new DummyRuntime(world.machine, world.artifacts);
+    const get = (): ResourceType => mock;
+    const all = new CustomTypes(world.db, runtime, world.artifacts, { get }, settingsOf(), systemClock, silent);
+    const base = { name: 'base', type: 'mock', source: { mirror_self: true, initial_version: 'of-image' } };
+    const type = all.typeOf([{ name: 'mine', type: 'base', source: { mirror_self: true } }, base]);
+    const context = stepContext(path.join(world.folder, 'cache'));
+    expect(await type.check(context, { source: {} })).toEqual([{ version: 'of-image' }]);
+    expect(await type.check(context, { source: { initial_version: 'own' } })).toEqual([{ version: 'own' }]);
   });
 });
