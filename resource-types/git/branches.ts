@@ -9,9 +9,10 @@ import {
 } from '../../src/resources/contract.js';
 import { cleanUri } from './cache.js';
 import { Git } from './git.js';
+import { readLocalRefs } from './local-refs.js';
 import { matching } from './matching.js';
 import type { GitSource } from './schema.js';
-import { withWorkshop } from './workshop.js';
+import { refuseClosedFolder, withWorkshop } from './workshop.js';
 
 /**
  * The set of branches now; a new version when it is not that of the given one. `branches` names them all, with spaces between,
@@ -21,13 +22,21 @@ export async function checkBranches(
   context: CheckContext,
   { source, version }: { readonly source: GitSource; readonly version?: Version },
 ): Promise<readonly Version[]> {
+  await refuseClosedFolder(source, context);
+  const local = await readLocalRefs(source, [], ['refs/heads']);
+  const all = local
+    ? [...local.keys()].map((name) => name.slice('refs/heads/'.length))
+    : await askNames(context, source);
+  const branches = matching(all, source.branch_regex, 'branch_regex').toSorted().join(' ');
+  if (version !== undefined && version['branches'] === branches) return [version];
+  return [{ branches, number: String((Number(version?.['number']) || 0) + 1) }];
+}
+
+function askNames(context: CheckContext, source: GitSource): Promise<readonly string[]> {
   return withWorkshop(source, context, async (workshop) => {
     const git = new Git(workshop, context, source);
     const listing = await git.run(workshop.dir, 'ls-remote', '--quiet', '--heads', '--', cleanUri(source));
-    const all = listing.split('\n').flatMap((line) => line.split('\trefs/heads/')[1] ?? []);
-    const branches = matching(all, source.branch_regex, 'branch_regex').toSorted().join(' ');
-    if (version !== undefined && version['branches'] === branches) return [version];
-    return [{ branches, number: String((Number(version?.['number']) || 0) + 1) }];
+    return listing.split('\n').flatMap((line) => line.split('\trefs/heads/')[1] ?? []);
   });
 }
 

@@ -1,6 +1,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Git } from './git.js';
+import { readLocalRefs } from './local-refs.js';
 import type { GitSource } from './schema.js';
 import { parseRepositoryUri } from './uri.js';
 
@@ -25,9 +26,16 @@ function needsTags(source: GitSource): boolean {
   return followsTags(source) || hasTagFilter(source);
 }
 
+/** What {@link askRemote} would answer, without a process; undefined when the remote has to be asked. */
+export async function readRemote(source: GitSource): Promise<Advertised | undefined> {
+  const branch = branchRefOf(source);
+  const refs = await readLocalRefs(source, [branch], needsTags(source) ? ['refs/tags'] : []);
+  return refs && new Map([...refs].map(([name, sha]) => [name === branch ? TIP_REF : name, sha]));
+}
+
 /** Asks the remote for the followed branch under {@link TIP_REF}, and for all tags when versions are tags. No objects are fetched. */
 export async function askRemote(git: Git, cwd: string, source: GitSource): Promise<Advertised> {
-  const branch = source.branch === undefined ? 'HEAD' : `refs/heads/${source.branch}`;
+  const branch = branchRefOf(source);
   const wanted = needsTags(source) ? [branch, 'refs/tags/*'] : [branch];
   const listing = await git.run(cwd, 'ls-remote', '--quiet', '--', cleanUri(source), ...wanted);
   const advertised = new Map<string, string>();
@@ -41,16 +49,21 @@ export async function askRemote(git: Git, cwd: string, source: GitSource): Promi
   return advertised;
 }
 
-/**
- * A bare repository with the history behind `advertised`, fetched only when something new is there. It holds commits
- * without files where the remote allows that. The caller must hold the lock of the folder.
- */
-export async function refreshCache(git: Git, dir: string, source: GitSource, advertised: Advertised): Promise<string> {
+const branchRefOf = ({ branch }: GitSource): string => (branch === undefined ? 'HEAD' : `refs/heads/${branch}`);
+
+export interface History {
+  /** Bare, with commits only where the remote allows that. */
+  readonly repository: string;
+  /** False: it stood where the remote stands already. */
+  readonly isFetched: boolean;
+}
+
+/** The history behind `advertised`, fetched only when something new is there. The caller must hold the lock of the folder. */
+export async function refreshCache(git: Git, dir: string, source: GitSource, advertised: Advertised): Promise<History> {
   const repository = join(dir, 'history.git');
   await openRepository(git, dir, repository, source);
-  if (await isCurrent(git, repository, advertised)) return repository;
-  const branch = source.branch === undefined ? 'HEAD' : `refs/heads/${source.branch}`;
-  const refspecs = advertised.has(TIP_REF) ? [`+${branch}:${TIP_REF}`] : [];
+  if (await isCurrent(git, repository, advertised)) return { repository, isFetched: false };
+  const refspecs = advertised.has(TIP_REF) ? [`+${branchRefOf(source)}:${TIP_REF}`] : [];
   if (needsTags(source)) refspecs.push('+refs/tags/*:refs/tags/*');
   // Finding commits by path needs folder listings; otherwise the commits alone are enough.
   const filter = source.paths === undefined && source.ignore_paths === undefined ? 'tree:0' : 'blob:none';
@@ -65,7 +78,7 @@ export async function refreshCache(git: Git, dir: string, source: GitSource, adv
     'origin',
     ...refspecs,
   );
-  return repository;
+  return { repository, isFetched: true };
 }
 
 /** Forgets the cached history. */

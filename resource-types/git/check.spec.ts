@@ -215,7 +215,8 @@ describe('git check', () => {
     sandbox.push(remote, { b: '1' }, 'b');
     expect(await refs({}, first())).toHaveLength(3);
     writeFileSync(join(cache, 'config'), 'broken');
-    expect(await refs({}, first())).toHaveLength(3);
+    sandbox.push(remote, { c: '1' }, 'c');
+    expect(await refs({}, first())).toHaveLength(4);
   });
 
   it('begins anew when the address of the source is another', async () => {
@@ -275,7 +276,7 @@ describe('git check over git://', () => {
     if (daemon?.pid !== undefined) process.kill(-daemon.pid, 'SIGKILL');
   });
 
-  it('works without filters of the server', async () => {
+  it('works without filters of the server, and only asks for references while they stand still', async () => {
     const port = await freePort();
     daemon = spawn(
       'git',
@@ -291,6 +292,10 @@ describe('git check over git://', () => {
     );
     const a = sandbox.push(remote, { a: '1' }, 'a');
     expect(await refs({ ...source, paths: ['a'] }, first())).toEqual([first(), a]);
+    for (let times = 0; times < 2; times++) await refs({ ...source, paths: ['a'] }, first());
+    const before = context.text().length;
+    expect(await refs({ ...source, paths: ['a'] }, first())).toEqual([first(), a]);
+    expect(context.text().slice(before)).toMatch(/^\+ git ls-remote .*\n$/);
   });
 });
 

@@ -1,33 +1,72 @@
 import { ResourceFailure, type CheckContext, type Version } from '../../src/resources/contract.js';
+import { keepAnswer, keptAnswer, questionOf } from './answers.js';
 import { checkBranches } from './branches.js';
-import { askRemote, dropCache, followsTags, refreshCache, TIP_REF, type Advertised } from './cache.js';
+import {
+  askRemote,
+  dropCache,
+  followsTags,
+  readRemote,
+  refreshCache,
+  TIP_REF,
+  type Advertised,
+  type History,
+} from './cache.js';
 import { Git } from './git.js';
 import { listVersions } from './list-versions.js';
 import { withLock } from './lock.js';
 import type { GitSource } from './schema.js';
-import { withWorkshop } from './workshop.js';
+import { refuseClosedFolder, withWorkshop } from './workshop.js';
 
 /**
- * Versions from the given one on, oldest first. The remote is asked for its references first; commits are fetched only
- * when they have moved.
+ * Versions from the given one on, oldest first. The references of the remote are looked at first; while they stand still,
+ * nothing else is done. Commits are fetched only when they have moved.
  */
 export async function checkGit(
   context: CheckContext,
   { source, version }: { readonly source: GitSource; readonly version?: Version },
 ): Promise<readonly Version[]> {
   if (source.version_type === 'branches') return checkBranches(context, { source, ...(version && { version }) });
+  context.signal.throwIfAborted();
+  await refuseClosedFolder(source, context);
+  const local = await readRemote(source);
+  const known = local && answerWithoutHistory(source, version, local);
+  if (known !== undefined) return known;
   return withWorkshop(source, context, async (workshop) => {
     const git = new Git(workshop, context, source);
-    const advertised = await askRemote(git, workshop.dir, source);
-    const tip = advertised.get(TIP_REF);
-    if (tip === undefined && (source.branch !== undefined || !followsTags(source))) {
+    const advertised = local ?? (await askRemote(git, workshop.dir, source));
+    if (!advertised.has(TIP_REF) && (source.branch !== undefined || !followsTags(source))) {
       if (source.branch === undefined) return [];
       throw new ResourceFailure(`there is no branch '${source.branch}' in ${git.redact(source.uri)}`);
     }
-    if (version !== undefined && version['ref'] === tip && !followsTags(source)) return [version];
-    return withLock(context.cacheDir, context.signal, () =>
-      withSoundCache(git, context, source, advertised, (repository) => listVersions(git, repository, source, version)),
+    return (
+      answerWithoutHistory(source, version, advertised) ??
+      withLock(context.cacheDir, context.signal, () => askHistory(git, context, source, version, advertised))
     );
+  });
+}
+
+function answerWithoutHistory(
+  source: GitSource,
+  version: Version | undefined,
+  advertised: Advertised,
+): readonly Version[] | undefined {
+  const tip = advertised.get(TIP_REF);
+  if (version !== undefined && tip !== undefined && version['ref'] === tip && !followsTags(source)) return [version];
+  return keptAnswer(questionOf(source, version, advertised));
+}
+
+async function askHistory(
+  git: Git,
+  context: CheckContext,
+  source: GitSource,
+  version: Version | undefined,
+  advertised: Advertised,
+): Promise<readonly Version[]> {
+  return withSoundCache(git, context, source, advertised, async ({ repository, isFetched }) => {
+    const versions = await listVersions(git, repository, source, version);
+    // What was fetched may be newer than what was advertised.
+    if (!isFetched) keepAnswer(questionOf(source, version, advertised), versions);
+    return versions;
   });
 }
 
@@ -37,7 +76,7 @@ async function withSoundCache<T>(
   context: CheckContext,
   source: GitSource,
   advertised: Advertised,
-  list: (repository: string) => Promise<T>,
+  list: (history: History) => Promise<T>,
 ): Promise<T> {
   const refreshed = await refreshCache(git, context.cacheDir, source, advertised);
   try {

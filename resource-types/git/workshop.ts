@@ -89,8 +89,11 @@ export async function withWorkshop<T>(
   }
 }
 
-/** Without a server to ask, in a container, every folder is the container's own. */
-async function refuseClosedFolder(source: GitSource, { server }: Pick<CheckContext, 'server'>): Promise<void> {
+/**
+ * Without a server to ask, in a container, every folder is the container's own.
+ * @throws ResourceFailure when the repository is a folder of this machine that is closed to pipelines.
+ */
+export async function refuseClosedFolder(source: GitSource, { server }: Pick<CheckContext, 'server'>): Promise<void> {
   if (parseRepositoryUri(source.uri)?.isLocal !== true || server === undefined || server.opensEveryFolder) return;
   const refusal = await server.refusalOfFolder(localPath(source.uri));
   if (refusal !== undefined) throw new ResourceFailure(refusal);

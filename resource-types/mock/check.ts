@@ -13,7 +13,10 @@ export async function checkMock(
   { source, version }: { readonly source: MockSource; readonly version?: Version },
 ): Promise<readonly Version[]> {
   if (source.log !== undefined) context.log(`${source.log}\n`);
-  await delay(parseDurationMs(source.check_delay ?? '0'), undefined, { signal: context.signal });
+  const delayMs = parseDurationMs(source.check_delay ?? '0') ?? 0;
+  context.signal.throwIfAborted();
+  // A timer of nothing still takes a millisecond.
+  if (delayMs > 0) await delay(delayMs, undefined, { signal: context.signal });
   if (source.check_failure !== undefined) throw new ResourceFailure(source.check_failure);
   if (source.force_version !== undefined) return [versionOf(context, source.force_version)];
   if (version !== undefined) return [{ ...version, ...versionOf(context, version['version'] ?? '') }];
