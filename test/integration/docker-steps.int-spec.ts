@@ -170,7 +170,7 @@ suite('a step in a container', () => {
         { path: 'out', source: { output: 'out' } },
       ],
     });
-    expect(await volumes()).toBe(before + 2);
+    expect(await volumes()).toBe(before + 3);
     await runtime.remove(handle);
     expect(await volumes()).toBe(before);
     expect(await runtime.inspect(handle)).toEqual({ handle, phase: 'absent' });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PLAIN } from '../../src/runtime/process/isolation.js';
@@ -149,10 +150,26 @@ describe('what a step gets', () => {
     expect(await m.logOf(handle)).toBe(`${m.stepFile(handle, 'work')}\n`);
   });
 
-  it('is a clear reason when its working folder does not exist', async () => {
-    const handle = await m.start('pwd', { dir: 'no/such' });
-    expect(await m.wait(handle)).toMatchObject({ exit: { code: 127 }, reason: 'working folder not found: no/such' });
-    expect(await m.logOf(handle)).toBe('weir: working folder not found: no/such\n');
+  it('is a working folder that is made when it is missing', async () => {
+    const dir = "no/such folder/it's *";
+    const handle = await m.start('pwd; touch here', { dir });
+    expect(await m.logOf(handle)).toBe(`${m.stepFile(handle, 'work')}/${dir}\n`);
+  });
+
+  it('is a clear reason when its working folder is a file, or would have to be made behind a link', async () => {
+    const mounts = [
+      {
+        path: 'repo',
+        source: { artifact: await m.artifact('links', 'mkdir real; ln -s real in; ln -s /tmp out; touch f') },
+      },
+    ];
+    for (const dir of ['repo/f', 'repo/f/x', 'repo/out/weir-made', 'repo/in/made']) {
+      const handle = await m.start('pwd', { dir, mounts });
+      expect(await m.wait(handle)).toMatchObject({ exit: { code: 127 }, reason: `working folder not found: ${dir}` });
+      expect(await m.logOf(handle)).toBe(`weir: working folder not found: ${dir}\n`);
+    }
+    expect(existsSync('/tmp/weir-made')).toBe(false);
+    expect(await m.say('pwd -P', { dir: 'repo/in', mounts })).toMatch(/repo\/real\n$/);
   });
 
   it('is a file of the working folder as command', async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomInt } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { removeTree } from '../../src/runtime/files.js';
@@ -123,11 +124,25 @@ describe.each(kinds)('a step in a sandbox (%s)', (kind) => {
     expect((await artifacts.readFile(sealed, 'file')).toString()).toBe('made\n');
   });
 
-  rule('says that its working folder or its command is missing', async () => {
-    expect(await wait(await start('true', { dir: 'no/such' }))).toMatchObject({
+  rule('makes its working folder when it is missing, but not behind a link', async () => {
+    const ref = await artifacts.create('linked', async (tree) => symlink('/tmp', path.join(tree, 'out')));
+    const mounts: Mount[] = [await input('for-folder'), { path: 'linked', source: { artifact: ref } }];
+    for (const dir of ['no/such', 'in/sub/new', 'in/new'])
+      expect(await say('pwd; touch here', { dir, mounts })).toMatch(new RegExp(`^/tmp/build/[0-9a-f]{8}/${dir}\n$`));
+    expect(await wait(await start('true', { dir: 'linked/out/weir-made', mounts }))).toMatchObject({
       exit: { code: 127 },
-      reason: 'working folder not found: no/such',
+      reason: 'working folder not found: linked/out/weir-made',
     });
+    expect(existsSync('/tmp/weir-made')).toBe(false);
+  });
+
+  const asRoot =
+    process.getuid?.() === 0 ? rule : (title: string): void => it.skip(`${title} (needs root)`, () => undefined);
+  asRoot('gives the working folder that it makes to the user of the step', async () => {
+    expect(await say('touch here && id -un', { dir: 'no/such', user: 'nobody' })).toBe('nobody\n');
+  });
+
+  rule('says that its command is missing', async () => {
     expect(await wait(await start('', { argv: ['./nothing'] }))).toMatchObject({
       exit: { code: 127 },
       reason: 'executable file not found: ./nothing',

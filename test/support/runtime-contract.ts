@@ -426,6 +426,13 @@ export function describeRuntimeContract(
         expect((await subject.artifacts.readFile(image.artifact, 'rootfs/marker')).toString()).toBe('of the image\n');
       });
 
+      withImages('stands around a folder /scratch of the step that is no part of it', async () => {
+        const image = await imageOf('image-around');
+        const script = 'touch /scratch/file && ls /scratch; grep -c " /scratch " /proc/self/mounts';
+        expect(await say(script, { image })).toBe('file\n1\n');
+        expect(await say('ls /scratch', { image })).toBe('');
+      });
+
       withImages('says which user the step is, unless the step does', async () => {
         const image = await imageOf('image-user', 'guest');
         const mounts = [output('out')];

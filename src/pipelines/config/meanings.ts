@@ -212,7 +212,7 @@ export const TASK_CACHE: Meanings = {
 export const TASK_RUN: Meanings = {
   path: "The program. Default: the image's ENTRYPOINT and CMD.",
   args: 'Its arguments; without `path` they come after those of the image.',
-  dir: 'Where it runs, below the working folder.',
+  dir: 'Where it runs, below the working folder. Made when it is missing.',
   user: 'User of the image who runs it. Default: the user of the image.',
 };
 

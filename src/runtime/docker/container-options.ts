@@ -69,6 +69,9 @@ export function containerOptions(
   };
 }
 
+/** Each container has one, as in Concourse: what makes overlays itself cannot do so on the container's own files. */
+const SCRATCH: PlacedMount = { path: '/scratch', source: { output: '' } };
+
 /** Deterministic, so that it is the handle on this daemon. The namespace keeps installations on one daemon apart. */
 export function containerName(namespace: string, handle: string): string {
   return `weir-${namespace}-${handle}`;
@@ -77,7 +80,7 @@ export function containerName(namespace: string, handle: string): string {
 /** Every mount is a volume of its own, which hides what the image has there; a cache is a volume with a name. */
 function volumesOf(mounts: readonly PlacedMount[], namespace: string): Docker.MountSettings[] {
   const volumes = new Map<string, Docker.MountSettings>();
-  for (const { path: target, source } of mounts) {
+  for (const { path: target, source } of [...mounts, SCRATCH]) {
     if ('file' in source || volumes.has(target)) continue;
     const name = 'cache' in source ? cacheVolume(namespace, source.cache) : '';
     volumes.set(target, {

@@ -1,4 +1,12 @@
-import { overlayLine, quote, ROOT_CAPABILITIES, SCRIPT_HEAD, type SandboxPlan, type SandboxScript } from './sandbox.js';
+import {
+  goToWork,
+  overlayLine,
+  quote,
+  ROOT_CAPABILITIES,
+  SCRIPT_HEAD,
+  type SandboxPlan,
+  type SandboxScript,
+} from './sandbox.js';
 
 /**
  * The sandbox made by `bwrap`. Overlays are mounted before, in mounts of the step's own, because bubblewrap knows them only
@@ -10,8 +18,8 @@ export function bubblewrapScript(plan: SandboxPlan, folder: string): SandboxScri
     ...rootArgs(plan),
     ...Object.entries(plan.env).flatMap(([k, v]) => ['--setenv', k, v]),
   ];
-  const become = `cd ${quote(plan.hostDir ?? '/')} 2>/dev/null || weir_refuse "working folder not found: $weir_dir"
-[ -n "$weir_found" ] || (PATH=${quote(plan.env.PATH ?? '')}; command -v "$1" >/dev/null) || weir_refuse "executable file not found: $1"
+  const become = `${goToWork(plan)}
+[ -n "$weir_found" ] || (PATH=${quote(plan.env.PATH ?? '')}; command -v "$1" >/dev/null) || weir_fail $? "executable file not found: $1"
 `;
   const bwrap = 'bwrap --args 9 -- "$@" 9<"$weir_folder/sandbox.args"';
   const files = { 'sandbox.args': args.map((arg) => `${arg}\0`).join('') };

@@ -70,7 +70,8 @@ export async function layGround(
       binds,
       devices: isolation.skeleton.devices,
       dir: path.posix.join(work, dir),
-      hostDir: path.join(later, 'work', dir),
+      hostWork: path.join(later, 'work'),
+      dirInWork: dir,
       env,
       ...(envProgram === undefined ? {} : { envProgram }),
       user,
@@ -88,6 +89,9 @@ async function findEnv(rootfs: string): Promise<string | undefined> {
   for (const file of ['/usr/bin/env', '/bin/env']) if (await hasExecutable(rootfs, file, '')) return file;
   return undefined;
 }
+
+/** A folder of the step's own that is no overlay, at the root of every image: what makes overlays itself needs one. */
+const SCRATCH = 'scratch';
 
 /** Where mounts with an absolute path stand, seen from the working folder. */
 export const ABSOLUTE = '../absolute';
@@ -137,7 +141,7 @@ async function imageBase(
   { hasOverlay }: Sandboxing,
 ): Promise<Base> {
   const at = (dir: string, name: string): string => path.join(dir, 'root', name);
-  await mkdir(path.join(now, 'root'));
+  await Promise.all(['root', SCRATCH].map((name) => mkdir(path.join(now, name))));
   const lower = hasOverlay ? rootfs : at(now, 'merged');
   const writable = hasOverlay ? at(now, 'upper') : at(now, 'merged');
   if (hasOverlay) {
@@ -155,6 +159,7 @@ async function imageBase(
     binds: [
       { from: '/sys', to: '/sys', isWritable: false },
       { from: path.join(later, 'work'), to: await place(work), isWritable: true },
+      { from: path.join(later, SCRATCH), to: await place(`/${SCRATCH}`), isWritable: true },
     ],
     place,
   };
@@ -187,8 +192,15 @@ async function userOf(spec: StepSpec, image: Image | undefined, { isRoot }: Isol
 }
 
 /** Lets another user than the server's write to its own folders. */
-export async function giveFolders(now: string, mounts: readonly Mount[], { user, isRoot }: SandboxPlan): Promise<void> {
+export async function giveFolders(now: string, mounts: readonly Mount[], plan: SandboxPlan): Promise<void> {
+  const { user, isRoot, isRootWritable } = plan;
   if (!isRoot || user.uid === 0) return;
-  const places = ['work', 'home', 'tmp', ...mounts.map((mount) => path.join('work', mount.path))];
+  const places = [
+    'work',
+    'home',
+    'tmp',
+    ...(isRootWritable ? [SCRATCH] : []),
+    ...mounts.map((mount) => path.join('work', mount.path)),
+  ];
   for (const place of places) await chown(path.join(now, place), user.uid, user.gid);
 }

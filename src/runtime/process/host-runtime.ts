@@ -30,6 +30,8 @@ import { endFlood, exitState, lossOf, MAX_RESULT_BYTES, RESULT_TOO_LARGE, superv
 
 /** File that says that the step's caches were given to later steps. */
 const RETURNED = 'caches-returned';
+/** File that says that people have run something in the step's place. */
+const ENTERED = 'entered';
 
 /**
  * Steps as processes of this machine. Everything known about a step stands in its folder `<dataDir>/steps/<handle>`, and a
@@ -88,7 +90,7 @@ export class HostRuntime implements Runtime {
       return { handle, phase: 'running' };
     }
     // It may have written the exit and gone between our two looks. Else what is left of the step can never tell its exit.
-    if (isThisBoot && !(await isThere(folder.file('exit')))) await signalTree(await treeOf(folder, record), 'KILL');
+    if (isThisBoot && (await folder.exit()) === undefined) await signalTree(await treeOf(folder, record), 'KILL');
     return (
       (await exitState(handle, folder, record)) ?? { handle, phase: 'lost', reason: await lossOf(folder, isThisBoot) }
     );
@@ -116,7 +118,7 @@ export class HostRuntime implements Runtime {
     if (record === undefined) return;
     const stream = record.stdoutTo === 'log' ? 'stdout' : 'stderr';
     const isOver = async (quiet: boolean): Promise<boolean> =>
-      (await isThere(folder.file('exit'))) || (quiet && isSettled(await this.inspect(handle)));
+      (await folder.exit()) !== undefined || (quiet && isSettled(await this.inspect(handle)));
     for await (const piece of followFile(folder.dir, 'log', parseCursor(from), isOver, signal)) {
       yield { stream, data: piece.data, cursor: String(piece.end) };
     }
@@ -146,7 +148,7 @@ export class HostRuntime implements Runtime {
   async signal(handle: Handle, signal: 'INT' | 'TERM' | 'KILL'): Promise<void> {
     const folder = this.folderOf(handle);
     const record = await folder.record();
-    if (record === undefined || (await isThere(folder.file('exit')))) return;
+    if (record === undefined || (await folder.exit()) !== undefined) return;
     const supervisor = await folder.supervisor();
     if (supervisor?.boot !== (await bootId())) return;
     // Between the claim and the command's start there is nobody to receive the signal; it must not be lost.
@@ -199,6 +201,7 @@ export class HostRuntime implements Runtime {
     if (await isThere(folder.file(RETURNED))) await standInForCaches(folder.work, record.caches);
     const place = await readPlace(folder.dir);
     const enter = await this.wayInto(folder, record, isOver);
+    await writeFile(folder.file(ENTERED), '');
     return execInPlace(
       enter === undefined ? place : { ...place, env: harmless(place.env), enter },
       record.marker,
@@ -249,7 +252,7 @@ export class HostRuntime implements Runtime {
     const folder = this.folderOf(handle);
     const record = await folder.record();
     if (record !== undefined) {
-      await endExecs(record.marker);
+      if (await isThere(folder.file(ENTERED))) await endExecs(record.marker); // looks at every process of the machine
       await this.endForRemoval(handle, folder, record);
       // What somebody who looked around has left there is no cache.
       if (!(await isThere(folder.file(RETURNED)))) await this.returnCaches(handle);

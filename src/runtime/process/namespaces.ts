@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { isPlainName } from './scripts.js';
 import {
+  goToWork,
   mountLine,
   overlayLine,
   quote,
@@ -34,13 +35,13 @@ function innerScript(plan: SandboxPlan, folder: string): string {
   return `weir_folder=${quote(folder)}${SCRIPT_HEAD}
 mount -n -a -T "$weir_folder/sandbox.mounts" || weir_fail $?
 ${plan.hasNetwork ? '' : 'ip link set lo up 2>/dev/null'}
-cd ${quote(plan.hostDir ?? '/')} 2>/dev/null || weir_refuse "working folder not found: $weir_dir"
-[ -n "$weir_found" ] || (PATH=${quote(plan.env.PATH ?? '')}; command -v "$1" >/dev/null) || weir_refuse "executable file not found: $1"
+${goToWork(plan, plan.isRoot && plan.user.uid !== 0 ? `${plan.user.uid}:${plan.user.gid}` : '')}
+[ -n "$weir_found" ] || (PATH=${quote(plan.env.PATH ?? '')}; command -v "$1" >/dev/null) || weir_fail $? "executable file not found: $1"
 cd ${quote(plan.root)} || weir_fail $?
 ${isSecondUser(plan) ? '' : 'mount -n --move . / || weir_fail $?'}
 unset weir_dir weir_found PWD OLDPWD SHLVL
 ${lost.map((name) => `echo ${quote(`weir: the image has no env, so ${name} is not set`)} >&2`).join('\n')}
-weir_tools=$(command -v setpriv) && weir_unshare=$(command -v unshare) || weir_fail 1
+weir_tools=$(command -v setpriv) && weir_unshare=$(command -v unshare) || weir_fail $?
 ${exported.map(([name, value]) => `export ${name}=${quote(value)}`).join('\n')}
 ${becoming(plan).join(' ')} ${passed.length > 0 ? `${plan.envProgram} ${passed.join(' ')} ` : ''}"$@"
 exit $?

@@ -1,3 +1,5 @@
+import { ENTER_FOLDER } from './scripts.js';
+
 /** How steps can be put into a place of their own, best first. */
 export type SandboxKind = 'bubblewrap' | 'namespaces';
 
@@ -30,9 +32,11 @@ export interface SandboxPlan {
   readonly binds: readonly Bind[];
   /** Folder with what `/dev` is made of; see {@link import('./skeleton.js').makeSkeleton}. */
   readonly devices: string;
-  /** The working folder in the sandbox, and as the host sees it where it does. */
+  /** The working folder in the sandbox. */
   readonly dir: string;
-  readonly hostDir?: string;
+  /** The step's own folder as the host sees it, and the way from there to the working folder. */
+  readonly hostWork: string;
+  readonly dirInWork: string;
   readonly env: Readonly<Record<string, string>>;
   /** Where the root has an `env`; undefined: it has none. */
   readonly envProgram?: string;
@@ -63,7 +67,7 @@ weir_refuse() {
 }
 weir_fail() {
   [ "$1" -le 128 ] || exit "$1"
-  weir_refuse 'the sandbox of the step cannot be set up'
+  weir_refuse "\${2:-the sandbox of the step cannot be set up}"
 }`;
 
 /** The rights of root in a sandbox: what installing packages and changing owners needs, and nothing over the machine. */
@@ -79,6 +83,12 @@ export const ROOT_CAPABILITIES = [
   'setfcap',
   'sys_chroot',
 ];
+
+/** Goes to the working folder as the host sees it, which is made when it is missing. @param owner of what is made; default: the caller */
+export function goToWork({ hostWork, dirInWork }: SandboxPlan, owner = ''): string {
+  return `${ENTER_FOLDER}
+weir_enter ${quote(hostWork)} ${quote(dirInWork)} ${quote(owner)} || weir_fail $? "working folder not found: $weir_dir"`;
+}
 
 /** A line of a table for `mount -a`. */
 export function mountLine(from: string, to: string, type: string, options: string): string {

@@ -6,6 +6,27 @@ export const DEFAULT_PATH =
     ? '/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin'
     : '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
+/**
+ * Goes into the folder `$2` below `$1`, making what is missing of it. Not through links: they could lead somewhere else than
+ * they do for the step. $3: whose the new folders are, empty: the caller's.
+ */
+export const ENTER_FOLDER = `weir_enter() {
+  cd "$1/$2" 2>/dev/null && return
+  (
+    cd "$1" || exit
+    set -f
+    IFS=/
+    for weir_part in $2; do
+      [ ! -h "$weir_part" ] || exit
+      if [ ! -d "$weir_part" ]; then
+        mkdir "./$weir_part" || exit
+        [ -z "$3" ] || chown "$3" "./$weir_part" || exit
+      fi
+      cd "./$weir_part" || exit
+    done
+  ) 2>/dev/null && cd "$1/$2" 2>/dev/null
+}`;
+
 /** Sets `weir_pid` and `weir_start` to number and start time of the shell that runs it, be it a subshell. */
 const WHO_AM_I = `
 if [ -r /proc/self/stat ]; then
@@ -19,28 +40,20 @@ else
 fi`;
 
 /**
- * Watches over one step from its folder: claims it, runs `launch`, ends what is left of its processes, keeps its exit. A
- * shell takes 0.7 MB and does not mind when the server dies. $1: the step's folder, $2: the marker of its processes, $3: not empty
- * when it is in a sandbox.
+ * Watches over one step from its folder once the step is its own: runs `launch`, ends what is left of its processes, keeps its
+ * exit. A shell takes 0.7 MB and does not mind when the server dies. It starts as few programs as it can: each takes longer
+ * than all the rest. $1: the step's folder, $2: the marker of its processes, $3: not empty when it is in a sandbox.
  */
-export const SUPERVISE = `#!/bin/sh
+export const SUPERVISE = `
 umask 022
 cd "$1" || exit 1
 marker=$2
 sandbox=$3
-${WHO_AM_I}
-if [ -r /proc/sys/kernel/random/boot_id ]; then
-  read -r boot </proc/sys/kernel/random/boot_id
-else
-  boot=$(sysctl -n kern.bootsessionuuid)
-fi
-# Room for the exit is taken now, because the disk may be full by then.
-printf '%1024s' '' >"exit.$$" || exit 1
-# A link is made whole or not at all, so of two supervisors one goes on, and a claim always says whose it is.
-printf '%s\\n' $$ "$weir_start" "$boot" >"pid.$$" || exit 1
-ln "pid.$$" pid || { [ -e pid ]; exit; }
-# The server reads to the end of this pipe: now it knows that the claim is decided.
-exec >/dev/null
+# The server ends this pipe without a word, by its death at the latest: now the claim is decided.
+read -r weir_go
+read -r weir_claim 2>/dev/null <pid
+[ "$weir_claim" = "$$" ] || exit
+exec </dev/null
 ${setsidPath() === undefined ? 'set -m' : ''}
 # In a subshell, and not in the background, where a shell would make it deaf to INT.
 (. ./launch)
@@ -61,8 +74,8 @@ while [ $rounds -lt 20 ]; do
 done
 reason=
 [ ! -s reason ] || read -r reason <reason
-(echo probe >probe) 2>/dev/null || reason='no space left on device: the log of the step may be incomplete'
-printf '%s %s\\n' "$code" "$reason" 1<>"exit.$$" && mv "exit.$$" exit
+{ echo probe >probe; } 2>/dev/null || reason='no space left on device: the log of the step may be incomplete'
+printf '%s %s\\n' "$code" "$reason" 1<>exit
 `;
 
 /** What `launch` needs to know. All paths are absolute or relative to the step's folder. */
@@ -79,7 +92,8 @@ export interface LaunchPlan {
 /** What is known only of a step without a sandbox. */
 export interface PlainPlan {
   readonly env: Readonly<Record<string, string>>;
-  /** Working folder of the command. */
+  /** The step's own folder, and below it the command's working folder. */
+  readonly work: string;
   readonly dir: string;
 }
 
@@ -127,7 +141,8 @@ export function plainLaunch(plan: LaunchPlan & PlainPlan): string {
   const setsid = setsidPath();
   // Only `env` can pass names that no shell can export, and take back the variable that bash always adds.
   const env = passed.length > 0 ? '/usr/bin/env -u _ --' : '${BASH_VERSION:+/usr/bin/env -u _ --}';
-  return `${launchHead(plan)}cd ${quote(plan.dir)} 2>/dev/null || weir_refuse ${quote(oneLine(`working folder not found: ${plan.dirAsGiven}`))}
+  return `${launchHead(plan)}${ENTER_FOLDER}
+weir_enter ${quote(plan.work)} ${quote(plan.dir)} '' || weir_refuse ${quote(oneLine(`working folder not found: ${plan.dirAsGiven}`))}
 ${exported.map(([name, value]) => `export ${name}=${quote(value)}`).join('\n')}
 command -v ${quote(command)} >/dev/null || weir_refuse ${quote(oneLine(`executable file not found: ${command}`))}
 unset PWD OLDPWD SHLVL

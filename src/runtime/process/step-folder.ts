@@ -24,7 +24,7 @@ import {
 import { plainStart, type ProcessId } from './processes.js';
 import type { Overlay } from './sandbox.js';
 import { kindFor, sandboxScript } from './sandbox-script.js';
-import { DEFAULT_PATH, plainLaunch, sandboxedLaunch, SUPERVISE, type LaunchPlan } from './scripts.js';
+import { DEFAULT_PATH, plainLaunch, sandboxedLaunch, type LaunchPlan } from './scripts.js';
 
 /** What is kept of a step's spec, in `spec.json`. The environment is not: it may be secret, and stands in `launch` and `place.json`. */
 export interface StepRecord {
@@ -46,15 +46,15 @@ export interface StepRecord {
  *
  * | file | written by | what |
  * |---|---|---|
- * | `spec.json`, `place.json`, `launch`, `supervise`, `stdin` | server, before the folder gets its name | what to do |
+ * | `spec.json`, `place.json`, `launch`, `stdin` | server, before the folder gets its name | what to do |
  * | `sandbox*` | server, before the folder gets its name | how to become the command in a sandbox |
  * | `work`, `absolute`, `home`, `tmp` | server, then the step | the step's own files |
- * | `root`, `views` | server, then the step | its changes to an image, and what views of inputs need |
- * | `pid` | supervisor, once | its pid, start time and boot id: the claim |
+ * | `root`, `scratch`, `views` | server, then the step | its changes to an image, and what views of inputs need |
+ * | `pid` | server, once | pid and start time of the supervisor, and boot id: the claim |
  * | `main` | launch | pid and start time of the command |
  * | `log`, `result` | the command | its output |
  * | `reason` | server, launch | words about an exit that was not the command's own doing |
- * | `exit` | supervisor, by rename, last | exit code and reason |
+ * | `exit` | supervisor, last | a line with exit code and reason; before, room for it |
  */
 export class StepFolder {
   readonly work: string;
@@ -193,11 +193,12 @@ async function preparePlain(
   mounts: readonly Mount[],
   stores: MountStores,
 ): Promise<void> {
-  const dir = path.join(later, 'work', relativePath(spec.dir ?? '', 'the working folder'));
+  const work = path.join(later, 'work');
+  const dir = relativePath(spec.dir ?? '', 'the working folder');
   const env = { PATH: DEFAULT_PATH, HOME: path.join(later, 'home'), TMPDIR: path.join(later, 'tmp'), ...spec.env };
   const argv = await argvOfImage(spec, stores);
-  const script = plainLaunch({ ...launch, argv, env: { ...env, ...markerVariable(record) }, dir });
-  await writeFiles(now, spec, record, { env, dir }, { launch: script });
+  const script = plainLaunch({ ...launch, argv, env: { ...env, ...markerVariable(record) }, work, dir });
+  await writeFiles(now, spec, record, { env, dir: path.join(work, dir) }, { launch: script });
   await placeMounts(path.join(now, 'work'), mounts, stores);
 }
 
@@ -234,7 +235,7 @@ async function prepareSandbox(
   }
   const ground = await layGround(spec, image, mounts, views, places, isolation);
   await giveFolders(now, mounts, ground.plan);
-  const { env, user, hasNetwork, isPrivileged, isRoot, dir, hostDir = '/' } = ground.plan;
+  const { env, user, hasNetwork, isPrivileged, isRoot, dir, hostWork, dirInWork } = ground.plan;
   const plan = { ...ground.plan, env: { ...env, ...markerVariable(record) } };
   const kind = kindFor(isolation.kind, plan);
   const { script, files } = sandboxScript(kind, plan, later);
@@ -242,7 +243,7 @@ async function prepareSandbox(
     now,
     spec,
     { ...record, sandbox: { kind, uid: user.uid, gid: user.gid, isRoot, hasNetwork, isPrivileged, dir } },
-    { env, dir: hostDir },
+    { env, dir: path.join(hostWork, dirInWork) },
     { ...files, sandbox: script, launch: sandboxedLaunch(launch, ground.isCommandThere) },
   );
 }
@@ -272,10 +273,11 @@ async function writeFiles(
   const files: Record<string, string | Uint8Array> = {
     'spec.json': JSON.stringify(record),
     [PLACE_FILE]: JSON.stringify(place),
-    supervise: SUPERVISE,
     ...scripts,
     log: '',
-    main: `${' '.repeat(128)}\n`, // room for what launch writes, because the disk may be full by then
+    // Room for what launch and supervisor write, because the disk may be full by then.
+    main: `${' '.repeat(128)}\n`,
+    exit: ' '.repeat(1024),
     ...(spec.stdoutTo === 'result' ? { result: '' } : {}),
     ...(spec.stdin === undefined ? {} : { stdin: spec.stdin }),
   };

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { open, statfs, writeFile } from 'node:fs/promises';
+import { link, open, statfs, writeFile } from 'node:fs/promises';
 import os from 'node:os';
-import { isThere } from '../files.js';
+import { messageOf } from '../../platform/index.js';
+import { hasCode } from '../files.js';
 import type { Handle, StepState } from '../port.js';
 import { ranOutOfMemory } from './limits.js';
-import { signalTree, type ProcessTree } from './processes.js';
-import { DEFAULT_PATH } from './scripts.js';
+import { bootId, signalTree, startTimeOf, type ProcessTree } from './processes.js';
+import { DEFAULT_PATH, SUPERVISE } from './scripts.js';
 import type { StepFolder, StepRecord } from './step-folder.js';
 
 /** Largest answer of a step with `stdoutTo: 'result'`, in bytes. */
@@ -17,26 +18,41 @@ export const RESULT_TOO_LARGE = 'the result of the step is larger than 4 MiB';
 
 const OUT_OF_MEMORY = 'out of memory: it needed more than its limit';
 
-/** Starts the watcher of a step and returns when it, or another one, has claimed it. */
+/**
+ * Starts the watcher of a step and returns when the step is claimed, for this watcher or another. Should the server die before,
+ * the watcher goes without having done anything.
+ */
 export async function supervise(folder: StepFolder, record: StepRecord): Promise<void> {
   const words = await open(folder.file('supervise.log'), 'a', 0o600);
   try {
-    const child = spawn('/bin/sh', [folder.file('supervise'), folder.dir, record.marker, record.sandbox?.kind ?? ''], {
-      cwd: folder.dir,
-      detached: true,
-      env: { PATH: DEFAULT_PATH },
-      stdio: ['ignore', 'pipe', words.fd],
-    });
-    await once(child, 'spawn');
-    child.unref();
-    if (child.stdout !== null) await once(child.stdout.resume(), 'close');
+    const child = spawn(
+      '/bin/sh',
+      ['-c', SUPERVISE, 'weir-supervise', folder.dir, record.marker, record.sandbox?.kind ?? ''],
+      { cwd: folder.dir, detached: true, env: { PATH: DEFAULT_PATH }, stdio: ['pipe', 'ignore', words.fd] },
+    );
+    try {
+      await once(child, 'spawn');
+      child.unref();
+      await claim(folder, child.pid);
+    } finally {
+      child.stdin?.destroy();
+    }
+  } catch (error) {
+    throw new Error(`cannot start step ${record.handle}: ${messageOf(error)}`, { cause: error });
   } finally {
     await words.close();
   }
-  if (await isThere(folder.file('pid'))) return;
-  throw new Error(
-    `cannot start step ${record.handle}: ${(await folder.text('supervise.log'))?.trim() || 'its supervisor ended at once'}`,
-  );
+}
+
+/** A link is made whole or not at all: of two supervisors one gets the step, and a claim always says whose it is. */
+async function claim(folder: StepFolder, pid: number | undefined): Promise<void> {
+  const start = pid === undefined ? undefined : await startTimeOf(pid);
+  if (start === undefined) throw new Error('its supervisor ended at once');
+  const own = folder.file(`pid.${pid}`);
+  await writeFile(own, `${pid}\n${start}\n${await bootId()}\n`, { mode: 0o600 });
+  await link(own, folder.file('pid')).catch((error: unknown) => {
+    if (!hasCode(error, 'EEXIST')) throw error;
+  });
 }
 
 export async function treeOf(folder: StepFolder, record: StepRecord): Promise<ProcessTree> {
