@@ -23,6 +23,7 @@ import { PLAIN, type Isolation } from './isolation.js';
 import { removeGroups } from './limits.js';
 import { checkSpec, otherUser, ownUser } from './check-spec.js';
 import { FolderChanges, followFile } from './log-reader.js';
+import { BEGUN } from './namespaces.js';
 import { ownFolder, returnCaches, standInForCaches, sweepCaches, type MountStores } from './mounts.js';
 import { bootId, commandsOf, isAlive, signalTree } from './processes.js';
 import { prepareStep, StepFolder, type StepRecord } from './step-folder.js';
@@ -155,7 +156,8 @@ export class HostRuntime implements Runtime {
     while ((await folder.main()) === undefined && (await isAlive(supervisor))) await sleep(2);
     const tree = await treeOf(folder, record);
     if (record.sandbox !== undefined && signal !== 'KILL') {
-      while ((await commandsOf(tree)).length === 0 && (await isAlive(supervisor))) await sleep(2);
+      const isMade = async (): Promise<boolean> => (await folder.text(BEGUN))?.startsWith('n') !== true;
+      while (!((await isMade()) && (await commandsOf(tree)).length > 0) && (await isAlive(supervisor))) await sleep(2);
     }
     await signalTree(tree, signal);
   }

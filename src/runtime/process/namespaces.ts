@@ -13,6 +13,9 @@ import {
   type SandboxScript,
 } from './sandbox.js';
 
+/** File that says `n` while the processes in the sandbox only make it, and `y` when the next one becomes the command. */
+export const BEGUN = 'begun';
+
 /**
  * The sandbox made by programs of util-linux. A shell is the first process of the step's own process numbers: it mounts what
  * the step sees with one `mount`, covers its own root by that, and starts the command with the rights that it may have.
@@ -26,7 +29,7 @@ export function namespacesScript(plan: SandboxPlan, folder: string): SandboxScri
 export weir_dir weir_found
 exec $weir_setsid unshare ${flags.join(' ')} /bin/sh "$weir_folder/sandbox.inner" "$@"
 `,
-    files: { 'sandbox.mounts': mounts(plan), 'sandbox.inner': innerScript(plan, folder) },
+    files: { [BEGUN]: 'n\n', 'sandbox.mounts': mounts(plan), 'sandbox.inner': innerScript(plan, folder) },
   };
 }
 
@@ -43,6 +46,7 @@ unset weir_dir weir_found PWD OLDPWD SHLVL
 ${lost.map((name) => `echo ${quote(`weir: the image has no env, so ${name} is not set`)} >&2`).join('\n')}
 weir_tools=$(command -v setpriv) && weir_unshare=$(command -v unshare) || weir_fail $?
 ${exported.map(([name, value]) => `export ${name}=${quote(value)}`).join('\n')}
+echo y 1<>"$weir_folder/${BEGUN}"
 ${becoming(plan).join(' ')} ${passed.length > 0 ? `${plan.envProgram} ${passed.join(' ')} ` : ''}"$@"
 exit $?
 `;
