@@ -13,8 +13,8 @@ if (docker === undefined) {
   describe('contract of the docker runtime', () => it.skip('needs a Docker daemon', () => undefined));
 } else {
   afterAll(() => docker.stop());
-  const open = async (): Promise<ContractSubject> => {
-    const dir = await mkdtemp(path.join(os.tmpdir(), 'weir-docker-files-'));
+  const open = async (prefix: string): Promise<ContractSubject> => {
+    const dir = await mkdtemp(path.join(os.tmpdir(), prefix));
     const artifacts = new DirectoryArtifactStore(dir);
     return {
       artifacts,
@@ -24,5 +24,8 @@ if (docker === undefined) {
       close: () => removeTree(dir),
     };
   };
-  describeRuntimeContract('docker', open, { images: true, limits: true });
+  const abilities = { images: true, limits: true };
+  describeRuntimeContract('docker', () => open('weir-docker-files-'), abilities);
+  // The options of mounts know no comma, so there is nothing but to send the files.
+  describeRuntimeContract('docker, with a disk of its own,', () => open('weir-docker,files-'), abilities);
 }

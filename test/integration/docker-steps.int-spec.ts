@@ -1,30 +1,42 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { lstat, mkdir, mkdtemp, readlink, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { lstat, mkdir, mkdtemp, readdir, readlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import { removeTree } from '../../src/runtime/files.js';
-import { DirectoryArtifactStore, DockerRuntime, type Mount, type StepSpec } from '../../src/runtime/index.js';
+import {
+  DirectoryArtifactStore,
+  DockerRuntime,
+  type ArtifactRef,
+  type Mount,
+  type StepSpec,
+} from '../../src/runtime/index.js';
 import { BUSYBOX, makeBusyboxRoot, TestDocker } from '../support/docker-daemon.js';
 import { never, readLogs, shellPrograms, until } from '../support/runtime-contract.js';
 
 const docker = await TestDocker.start();
 const suite = docker === undefined ? describe.skip : describe;
 
-suite('a step in a container', () => {
+afterAll(() => docker?.stop());
+suite.each([
+  ['shared with Docker', 'weir-docker-files-'],
+  ['sent to Docker', 'weir-docker,files-'], // the options of mounts know no comma
+])('a step in a container, with files that are %s', (how, prefix) => {
   const daemon = docker!;
+  const isShared = how.startsWith('shared');
+  const namespace = isShared ? 'shared' : 'sent';
   let dir: string;
   let artifacts: DirectoryArtifactStore;
   let runtime: DockerRuntime;
   let count = 0;
   beforeAll(async () => {
-    dir = await mkdtemp(path.join(os.tmpdir(), 'weir-docker-files-'));
+    dir = await mkdtemp(path.join(os.tmpdir(), prefix));
     artifacts = new DirectoryArtifactStore(dir);
-    runtime = new DockerRuntime(daemon.client, artifacts, 'steps');
+    runtime = new DockerRuntime(daemon.client, artifacts, namespace);
   });
-  afterAll(async () => {
-    await daemon.stop();
-    await removeTree(dir);
-  });
+  afterAll(() => removeTree(dir));
 
   const start = async (script: string, more: Partial<StepSpec> = {}): Promise<string> => {
     const handle = `b${++count}-s1`;
@@ -142,14 +154,14 @@ suite('a step in a container', () => {
   it('has no network but the loopback when it wants none', async () => {
     const { handle, said } = await run('ls /sys/class/net', { network: 'none' });
     expect(said).toBe('lo\n');
-    const { HostConfig } = await daemon.client.getContainer(`weir-steps-${handle}`).inspect();
+    const { HostConfig } = await daemon.client.getContainer(`weir-${namespace}-${handle}`).inspect();
     expect(HostConfig.NetworkMode).toBe('none');
   });
 
   // Whether it can do more is up to the machine: one that lacks a right itself cannot start it at all.
   it('is privileged when it wants to be', async () => {
     const { handle, state } = await run('true', { privileged: true });
-    const { HostConfig } = await daemon.client.getContainer(`weir-steps-${handle}`).inspect();
+    const { HostConfig } = await daemon.client.getContainer(`weir-${namespace}-${handle}`).inspect();
     expect(HostConfig.Privileged).toBe(true);
     expect(state.reason ?? 'operation not permitted').toContain('operation not permitted');
   });
@@ -160,7 +172,13 @@ suite('a step in a container', () => {
     await expect(runtime.result(handle)).rejects.toMatchObject({ code: 'result-too-large' });
   });
 
-  it('leaves no container and no volume when it is removed', async () => {
+  it('says how files get to Docker', async () => {
+    expect((await runtime.capabilities()).description).toContain(isShared ? 'shared with it' : 'has a colon, comma');
+  });
+
+  const folders = (): Promise<string[]> => readdir(path.join(dir, 'docker')).catch(() => []);
+
+  it('leaves no container, no volume and no folder when it is removed', async () => {
     const volumes = async (): Promise<number> => (await daemon.client.listVolumes()).Volumes.length;
     const before = await volumes();
     const ref = await artifactOf('for-volume', { f: 'x' });
@@ -170,10 +188,89 @@ suite('a step in a container', () => {
         { path: 'out', source: { output: 'out' } },
       ],
     });
-    expect(await volumes()).toBe(before + 3);
+    expect(await volumes()).toBe(before + (isShared ? 2 : 3));
+    expect((await folders()).includes(`weir-${namespace}-${handle}`)).toBe(isShared);
     await runtime.remove(handle);
     expect(await volumes()).toBe(before);
+    expect(await folders()).not.toContain(`weir-${namespace}-${handle}`);
     expect(await runtime.inspect(handle)).toEqual({ handle, phase: 'absent' });
+  });
+
+  it('writes only what it changes of its inputs, and what of them it hands on', async () => {
+    const ref = await artifacts.create('large', (tree) => writeFile(path.join(tree, 'f'), Buffer.alloc(8 << 20, 1)));
+    const mounts: Mount[] = [
+      { path: 'repo', source: { artifact: ref } },
+      { path: 'repo', source: { output: 'changed' } },
+      { path: '.', source: { output: 'all' } },
+    ];
+    const { handle } = await run('echo new >repo/new; rm repo/f; ls -A repo; echo top >file', { mounts });
+    const changed = await runtime.sealOutput(handle, 'changed');
+    expect(await readdir(path.join(dir, 'artifacts', changed.id, 'tree'))).toEqual(['new']);
+    expect((await artifacts.readFile(ref, 'f')).length).toBe(8 << 20);
+    const all = await runtime.sealOutput(handle, 'all');
+    expect(await readdir(path.join(dir, 'artifacts', all.id, 'tree'))).toEqual(['file', 'repo']);
+    const { stdout } = await promisify(execFile)('du', ['-sm', dir]);
+    await artifacts.remove(ref);
+    const after = await promisify(execFile)('du', ['-sm', dir]);
+    expect(Number.parseInt(stdout) - Number.parseInt(after.stdout)).toBe(8);
+  });
+
+  it('keeps the owners of files in outputs', async () => {
+    const mounts: Mount[] = [{ path: 'out', source: { output: 'out' } }];
+    const { handle } = await run('touch out/f; chmod 600 out/f', { mounts, user: 'guest' });
+    const artifact = await runtime.sealOutput(handle, 'out');
+    const input: Mount[] = [{ path: 'in', source: { artifact } }];
+    expect((await run('cat in/f && echo read', { mounts: input, user: 'guest' })).said).toBe('read\n');
+  });
+
+  it('cannot hand on a folder that it has replaced by a link', async () => {
+    const mounts: Mount[] = [{ path: 'out', source: { output: 'out' } }];
+    const { handle } = await run('rmdir out 2>&1; ln -s /etc out', { mounts });
+    const sealed = runtime.sealOutput(handle, 'out');
+    if (isShared) return expect(sealed).rejects.toMatchObject({ code: 'output-missing' });
+    // The folder is a volume: it stays, and the link is in it.
+    expect(await readdir(path.join(dir, 'artifacts', (await sealed).id, 'tree'))).toEqual(['etc']);
+  });
+
+  it('shows its outputs to whoever looks around when they were handed on, and keeps what was handed on', async () => {
+    const mounts: Mount[] = [
+      { path: 'out', source: { output: 'out' } },
+      { path: '/opt/out', source: { output: 'absolute' } },
+    ];
+    const { handle } = await run('echo made | tee out/f >/opt/out/f', { mounts });
+    const [ref, absolute] = [await runtime.sealOutput(handle, 'out'), await runtime.sealOutput(handle, 'absolute')];
+    const script = 'cat out/f /opt/out/f; echo changed | tee out/f >/opt/out/f';
+    for (let round = 0; round < 2; round++) {
+      const session = await runtime.exec(handle, { argv: ['sh', '-c', script], env: {} });
+      expect(await text(session.stdout)).toBe(round > 0 && !isShared ? 'changed\nchanged\n' : 'made\nmade\n');
+      expect(await session.exit).toBe(0);
+    }
+    for (const each of [ref, absolute]) expect((await artifacts.readFile(each, 'f')).toString()).toBe('made\n');
+    const volumes = (await daemon.client.listVolumes()).Volumes.length;
+    await runtime.remove(handle);
+    expect((await daemon.client.listVolumes()).Volumes.length).toBe(isShared ? volumes : volumes - 2);
+    expect(await folders()).not.toContain(`weir-${namespace}-${handle}`);
+  });
+
+  it('keeps apart what somebody writes who looks around while it is handed on', async () => {
+    const { handle } = await run('echo made >out/f', { mounts: [{ path: 'out', source: { output: 'out' } }] });
+    const session = await runtime.exec(handle, { argv: ['sh', '-c', 'read go; echo changed >out/f'], env: {} });
+    const ref = await runtime.sealOutput(handle, 'out');
+    session.stdin.write('go\n');
+    expect(await session.exit).toBe(0);
+    expect((await artifacts.readFile(ref, 'f')).toString()).toBe('made\n');
+  });
+
+  it('leaves nothing after a server that died before it was started or while it was removed', async () => {
+    const { handle } = await run('true', { mounts: [{ path: 'out', source: { output: 'out' } }] });
+    await daemon.client.getContainer(`weir-${namespace}-${handle}`).remove({ v: true });
+    await mkdir(path.join(dir, 'docker', '.gone-1', 'work'), { recursive: true });
+    const live = await start('exec sleep 600', { mounts: [{ path: 'out', source: { output: 'out' } }] });
+    await new DockerRuntime(daemon.client, artifacts, namespace).list({});
+    expect(await folders()).not.toContain(`weir-${namespace}-${handle}`);
+    expect((await folders()).includes(`weir-${namespace}-${live}`)).toBe(isShared);
+    if (isShared) expect(await folders()).not.toContain('.gone-1');
+    await runtime.remove(live);
   });
 
   it('is not the step of the same name of another installation', async () => {
@@ -194,12 +291,17 @@ suite('a step in a container', () => {
       stdoutTo: 'log',
       image: { ref: BUSYBOX },
     };
+    let asked = 0;
     const broken = new DockerRuntime(
       daemon.client,
       Object.assign(Object.create(artifacts) as DirectoryArtifactStore, {
         read: () => Promise.reject(new Error('the server died')),
+        folderOf: async (ref: ArtifactRef) => {
+          if (asked++ > 0) throw new Error('the server died'); // first it is asked for the container's options
+          return artifacts.folderOf(ref);
+        },
       }),
-      'steps',
+      namespace,
     );
     await expect(broken.start(spec)).rejects.toThrow('the server died');
     expect(await runtime.inspect(spec.handle)).toEqual({ handle: spec.handle, phase: 'pending' });
@@ -215,7 +317,8 @@ suite('a step in a container', () => {
         await writeFile(path.join(tree, 'rootfs/marker'), id);
         await writeFile(path.join(tree, 'metadata.json'), '{"env":["PATH=/bin","FROM_IMAGE=a=b"],"user":"guest"}');
       });
-    const imported = async () => (await daemon.client.listImages({ filters: { label: ['weir.artifact'] } })).length;
+    const imported = async () =>
+      (await daemon.client.listImages({ filters: { label: ['weir.artifact', `weir.namespace=${namespace}`] } })).length;
 
     it('runs in it with its environment and its user, and imports it once', async () => {
       const image = { artifact: await imageOf('image-1') };
@@ -253,7 +356,7 @@ suite('a step in a container', () => {
     it('is told as killed when its container is killed', async () => {
       const handle = await start(shellPrograms.sleep);
       await until(runtime, handle, 'ready');
-      await daemon.client.getContainer(`weir-steps-${handle}`).kill();
+      await daemon.client.getContainer(`weir-${namespace}-${handle}`).kill();
       expect((await runtime.wait(handle, never)).exit).toEqual({ code: 137, signal: 'KILL' });
       expect((await runtime.inspect(handle)).reason).toContain('from outside');
     });
@@ -267,7 +370,7 @@ suite('a step in a container', () => {
       const handle = await start(shellPrograms.sleep);
       await until(runtime, handle, 'ready');
       const waited = runtime.wait(handle, never);
-      await daemon.client.getContainer(`weir-steps-${handle}`).remove({ force: true });
+      await daemon.client.getContainer(`weir-${namespace}-${handle}`).remove({ force: true });
       expect(await waited).toEqual({ handle, phase: 'lost', reason: expect.stringContaining('removed') });
     });
 
@@ -282,7 +385,7 @@ suite('a step in a container', () => {
         await daemon.launch();
         expect((await waited).reason).toContain('Docker');
         expect(Buffer.concat((await follower).map(({ data }) => data)).toString()).toContain('ready\n');
-        const fromNewServer = await new DockerRuntime(daemon.client, artifacts, 'steps').inspect(handle);
+        const fromNewServer = await new DockerRuntime(daemon.client, artifacts, namespace).inspect(handle);
         expect(fromNewServer.reason).toContain('Docker');
       },
       60_000,
@@ -292,7 +395,7 @@ suite('a step in a container', () => {
       const { handle } = await run('exit 7');
       await daemon.halt();
       await daemon.launch();
-      expect(await new DockerRuntime(daemon.client, artifacts, 'steps').inspect(handle)).toEqual({
+      expect(await new DockerRuntime(daemon.client, artifacts, namespace).inspect(handle)).toEqual({
         handle,
         phase: 'exited',
         exit: { code: 7 },

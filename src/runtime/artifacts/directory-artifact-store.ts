@@ -11,10 +11,13 @@ import type { ArtifactRef, ArtifactStore } from '../port.js';
  * what can be seen is whole after any crash. Several servers may share the folder.
  */
 export class DirectoryArtifactStore implements ArtifactStore {
+  /** Absolute. */
+  readonly dataDir: string;
   private readonly root: string;
 
   constructor(dataDir: string) {
-    this.root = path.join(path.resolve(dataDir), 'artifacts');
+    this.dataDir = path.resolve(dataDir);
+    this.root = path.join(this.dataDir, 'artifacts');
   }
 
   async create(id: string, fill: (dir: string) => Promise<void>): Promise<ArtifactRef> {

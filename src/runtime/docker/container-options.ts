@@ -1,17 +1,20 @@
 import type Docker from 'dockerode';
-import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { UserError } from '../../platform/index.js';
 import type { Mount, StepSpec } from '../port.js';
-import type { ReadyImage } from './images.js';
+import type { NamedImage } from './images.js';
 import { workFolder } from '../work-folder.js';
 import { LABELS } from './labels.js';
+import { plainVolume } from './volumes.js';
 
 /**
  * `local` keeps every byte as it came; `json-file` replaces what is no UTF-8. One file that never rotates, so that nothing
  * is lost however large the log and that an offset in it stays what it is.
  */
 const LOG_CONFIG = { Type: 'local', Config: { 'max-size': '1000g', 'max-file': '1', compress: 'false' } };
+
+/** What a container mounts, and how its files get there. */
+export type StepVolumes = Pick<Docker.HostConfig, 'Binds' | 'Mounts'> & { readonly files: 'shared' | 'sent' };
 
 /** A mount with its absolute path, without a slash at the end. */
 export type PlacedMount = Mount & { readonly path: string };
@@ -28,8 +31,9 @@ export function placeMounts(spec: StepSpec): PlacedMount[] {
 export function containerOptions(
   spec: StepSpec,
   mounts: readonly PlacedMount[],
-  image: ReadyImage,
+  image: NamedImage,
   namespace: string,
+  { files, ...volumes }: StepVolumes,
 ): Docker.ContainerCreateOptions {
   const outputs = mounts.flatMap(({ path: at, source }) => ('output' in source ? [[source.output, at]] : []));
   const hasInput = spec.stdin !== undefined;
@@ -52,13 +56,17 @@ export function containerOptions(
       [LABELS.namespace]: namespace,
       [LABELS.handle]: spec.handle,
       [LABELS.stdout]: spec.stdoutTo,
+      [LABELS.files]: files,
       [LABELS.outputs]: JSON.stringify(Object.fromEntries(outputs)),
       ...Object.fromEntries(Object.entries(spec.labels).map(([name, value]) => [LABELS.step + name, value])),
     },
     HostConfig: {
       Init: true,
       LogConfig: LOG_CONFIG,
-      Mounts: volumesOf(mounts, namespace),
+      ...volumes,
+      ...(mounts.some(({ path: at }) => at === SCRATCH)
+        ? {}
+        : { Mounts: [...(volumes.Mounts ?? []), plainVolume(SCRATCH, namespace)] }),
       Privileged: spec.privileged === true,
       ...(spec.network === 'none' ? { NetworkMode: 'none' } : {}),
       ...(spec.limits?.memoryBytes === undefined
@@ -70,41 +78,11 @@ export function containerOptions(
 }
 
 /** Each container has one, as in Concourse: what makes overlays itself cannot do so on the container's own files. */
-const SCRATCH: PlacedMount = { path: '/scratch', source: { output: '' } };
+const SCRATCH = '/scratch';
 
 /** Deterministic, so that it is the handle on this daemon. The namespace keeps installations on one daemon apart. */
 export function containerName(namespace: string, handle: string): string {
   return `weir-${namespace}-${handle}`;
-}
-
-/** Every mount is a volume of its own, which hides what the image has there; a cache is a volume with a name. */
-function volumesOf(mounts: readonly PlacedMount[], namespace: string): Docker.MountSettings[] {
-  const volumes = new Map<string, Docker.MountSettings>();
-  for (const { path: target, source } of [...mounts, SCRATCH]) {
-    if ('file' in source || volumes.has(target)) continue;
-    const name = 'cache' in source ? cacheVolume(namespace, source.cache) : '';
-    volumes.set(target, {
-      Type: 'volume',
-      Source: name,
-      Target: target,
-      VolumeOptions: {
-        NoCopy: true,
-        Labels: { [LABELS.namespace]: namespace },
-        DriverConfig: { Name: 'local', Options: {} },
-      },
-    });
-  }
-  return [...volumes.values()];
-}
-
-/** Name of the volume of a cache. */
-export function cacheVolume(namespace: string, key: string): string {
-  return `${cacheVolumes(namespace)}${createHash('sha256').update(key).digest('hex').slice(0, 32)}`;
-}
-
-/** How the names of all volumes of caches begin. */
-export function cacheVolumes(namespace: string): string {
-  return `weir-${namespace}-cache-`;
 }
 
 function environment(env: Readonly<Record<string, string>>): string[] {

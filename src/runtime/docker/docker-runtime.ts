@@ -15,18 +15,22 @@ import type {
   StepSpec,
   StepState,
 } from '../port.js';
-import { cacheVolume, cacheVolumes, containerName, containerOptions, placeMounts } from './container-options.js';
+import { containerName } from './container-options.js';
+import { ContainerStarter } from './container-starter.js';
 import { explainExit, stateOf } from './container-state.js';
 import { askPatiently, hasStatus, isUnreachable } from './daemon.js';
-import { execInContainer, removeStandIns } from './exec.js';
-import { readyImage } from './images.js';
+import { execInContainer, hasStandIns, removeStandIns } from './exec.js';
 import { outputOf, resultOf } from './container-output.js';
 import { LABELS } from './labels.js';
-import { fetchFolder, fillContainer } from './transfer.js';
+import { oneByOne } from './one-by-one.js';
+import { StepFolders } from './step-folders.js';
+import { fetchFolder } from './transfer.js';
+import { cacheVolume, cacheVolumes } from './volumes.js';
 
 /**
  * Steps as containers of one Docker daemon. Everything known about a step stands in its container, found by its name, so
- * that any later server finds the step as it is. Inputs and outputs are volumes that go with the container.
+ * that any later server finds the step as it is. Inputs and outputs are folders that go with the container: on the disk of
+ * this server where the daemon sees it ({@link StepFolders}), else volumes that are filled and read through the API.
  *
  * A cursor is an offset in the container's output: after a restart the log is read from its start and skipped up to there.
  */
@@ -34,18 +38,25 @@ export class DockerRuntime implements Runtime {
   readonly kind = 'docker';
   /** A server with another data folder has another namespace and other artifacts. */
   readonly isShared = false;
+  private readonly folders: StepFolders;
+  private readonly starter: ContainerStarter;
 
   /** @param namespace tells the containers of this installation from those of others on the daemon; `[a-z0-9-]+` */
   constructor(
     private readonly docker: Docker,
     private readonly artifacts: DirectoryArtifactStore,
     private readonly namespace: string,
-  ) {}
+  ) {
+    this.folders = new StepFolders(artifacts, namespace);
+    this.starter = new ContainerStarter(docker, artifacts, namespace, this.folders);
+  }
 
   async capabilities(): Promise<Capabilities> {
     const { ServerVersion = 'unknown' } = (await this.docker.info()) as { ServerVersion?: string };
+    const reason = await this.starter.whyNotShared();
+    const files = reason === undefined ? 'shared with it without copying' : `sent to it, because ${reason}`;
     return {
-      description: `Docker ${ServerVersion}: each step in a container of its own.`,
+      description: `Docker ${ServerVersion}: each step in a container of its own; files are ${files}.`,
       images: true,
       needsImage: true,
       isolation: 'container',
@@ -55,7 +66,9 @@ export class DockerRuntime implements Runtime {
 
   /** @throws UserError `image-missing`, `bad-image`, `bad-mount`, `bad-command` */
   start(spec: StepSpec): Promise<void> {
-    return oneByOne(this.nameOf(spec.handle), () => askPatiently(() => this.startOnce(spec)));
+    return oneByOne(this.nameOf(spec.handle), () =>
+      askPatiently(() => this.starter.start(spec, this.nameOf(spec.handle))),
+    );
   }
 
   /** Waits a while for a daemon that is away: it may be restarted just now. */
@@ -65,6 +78,7 @@ export class DockerRuntime implements Runtime {
 
   async list(labels: Readonly<Record<string, string>>): Promise<readonly ListedStep[]> {
     const wanted = Object.entries(labels).map(([name, value]) => `${LABELS.step}${name}=${value}`);
+    await this.sweepFolders();
     const found = await this.docker.listContainers({
       all: true,
       filters: { label: [`${LABELS.namespace}=${this.namespace}`, ...wanted] },
@@ -114,23 +128,20 @@ export class DockerRuntime implements Runtime {
     let wasThere = false;
     for (;;) {
       signal.throwIfAborted();
+      try {
+        await this.container(handle).wait({ condition: 'not-running', abortSignal: signal });
+        wasThere = true;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isUnreachable(error) && !hasStatus(error, 404, 409)) throw error;
+      }
       const state = await this.inspectPatiently(handle, signal);
       if (state.phase === 'absent' && wasThere) {
         return { handle, phase: 'lost', reason: 'its container was removed while it ran' };
       }
       if (isSettled(state)) return state;
       wasThere = true;
-      if (state.phase === 'pending') {
-        await pause(RETRY_MS, undefined, { signal });
-        continue;
-      }
-      try {
-        await this.container(handle).wait({ condition: 'not-running', abortSignal: signal });
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!isUnreachable(error) && !hasStatus(error, 404, 409)) throw error;
-        await pause(RETRY_MS, undefined, { signal });
-      }
+      await pause(RETRY_MS, undefined, { signal });
     }
   }
 
@@ -154,33 +165,47 @@ export class DockerRuntime implements Runtime {
 
   /** @throws UserError `output-missing` when the step removed the folder */
   async sealOutput(handle: Handle, output: string): Promise<ArtifactRef> {
-    const id = `${handle}.${createHash('sha256').update(output).digest('hex').slice(0, 16)}`;
+    const id = outputId(handle, output);
     if (await this.artifacts.exists({ id })) return { id };
     const info = await this.demand(handle);
     if (!isSettled(stateOf(handle, info)))
       throw new Error(`step ${handle} still runs: its output "${output}" is not complete`);
-    const outputs = JSON.parse(info.Config.Labels[LABELS.outputs] ?? '{}') as Record<string, string>;
-    const at = outputs[output];
+    const at = outputsOf(info)[output];
     if (at === undefined) throw new NotFoundError(`step ${handle} has no output "${output}"`);
-    return this.artifacts.create(id, (dir) => fetchFolder(this.container(handle), at, dir));
+    const name = this.nameOf(handle);
+    return oneByOne(name, async () => {
+      // Whoever looks around would write into the artifact.
+      const adopted = (await hasStandIns(this.docker, name)) ? undefined : await this.folders.adopt(id, info, at);
+      return adopted ?? this.artifacts.create(id, (dir) => fetchFolder(this.container(handle), at, dir));
+    });
   }
 
   /** A step that is over gets a container like its own, with its files and volumes. */
   async exec(handle: Handle, spec: ExecSpec): Promise<ExecSession> {
-    return execInContainer(this.docker, this.nameOf(handle), spec);
+    const name = this.nameOf(handle);
+    const viewsOf = (info: Docker.ContainerInspectInfo): Promise<Docker.MountSettings[]> => {
+      const outputs = Object.entries(outputsOf(info)).map(
+        ([output, at]) => [at, { id: outputId(handle, output) }] as const,
+      );
+      return this.folders.viewsOf(info, new Map(outputs));
+    };
+    return oneByOne(name, () => execInContainer(this.docker, name, spec, viewsOf));
   }
 
   async remove(handle: Handle): Promise<void> {
-    await removeStandIns(this.docker, this.nameOf(handle));
+    const name = this.nameOf(handle);
+    await removeStandIns(this.docker, name);
     for (;;) {
       try {
         await this.container(handle).remove({ force: true, v: true });
+        break;
       } catch (error) {
         if (hasStatus(error, 404)) break;
         if (!hasStatus(error, 409)) throw error; // somebody removes it just now
         await pause(RETRY_MS);
       }
     }
+    await this.folders.remove(name);
   }
 
   async sweepCaches(live: () => Promise<readonly string[]>): Promise<void> {
@@ -200,40 +225,14 @@ export class DockerRuntime implements Runtime {
     }
   }
 
-  private async startOnce(spec: StepSpec): Promise<void> {
-    const known = await this.find(spec.handle);
-    if (known !== undefined && stateOf(spec.handle, known).phase !== 'pending') return;
-    const mounts = placeMounts(spec);
-    const container = this.container(spec.handle);
-    if (known === undefined) {
-      const image = await readyImage(this.docker, this.artifacts, spec, this.namespace);
-      try {
-        await this.docker.createContainer(containerOptions(spec, mounts, image, this.namespace));
-      } catch (error) {
-        if (!hasStatus(error, 409)) throw error; // made at this moment by another server
-      }
+  /** Removes folders whose container is gone. One that is made meanwhile has its container first. */
+  private async sweepFolders(): Promise<void> {
+    for (const name of await this.folders.names()) {
+      await oneByOne(name, async () => {
+        const { 0: found } = await this.docker.listContainers({ all: true, filters: { name: [`^/${name}$`] } });
+        if (found === undefined) await this.folders.remove(name);
+      });
     }
-    await fillContainer(container, spec.handle, mounts, this.artifacts);
-    if (spec.stdin !== undefined) await this.sendInput(container, spec.stdin);
-    try {
-      await container.start();
-    } catch (error) {
-      // 304: it runs already. What Docker refuses to run has ended, and its container tells why.
-      if (hasStatus(error, 304)) return;
-      const info = await this.find(spec.handle);
-      if (info === undefined || stateOf(spec.handle, info).phase === 'pending') throw error;
-    }
-  }
-
-  /**
-   * Before the start, so that a server that dies in between leaves either everything or a step that was not started. What
-   * Docker has not read by then it reads from the connection.
-   */
-  private async sendInput(container: Docker.Container, input: Uint8Array): Promise<void> {
-    const connection = await container.attach({ stream: true, stdin: true, hijack: true });
-    connection.on('error', () => undefined); // a step need not read its input
-    connection.resume();
-    connection.end(Buffer.from(input));
   }
 
   /** Between a container's start and that of its command a signal would be lost. */
@@ -290,22 +289,18 @@ export class DockerRuntime implements Runtime {
 /** How soon to look again at what changes by itself, in milliseconds. */
 const RETRY_MS = 50;
 
-const queues = new Map<string, Promise<unknown>>();
-
-/** Docker starts a container again that has just ended, so two starts in this process must see each other. */
-async function oneByOne<Value>(key: string, work: () => Promise<Value>): Promise<Value> {
-  const mine = (queues.get(key) ?? Promise.resolve()).catch(() => undefined).then(work);
-  queues.set(key, mine);
-  try {
-    return await mine;
-  } finally {
-    if (queues.get(key) === mine) queues.delete(key);
-  }
-}
-
 function stepLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
   const own = Object.entries(labels).filter(([name]) => name.startsWith(LABELS.step));
   return Object.fromEntries(own.map(([name, value]) => [name.slice(LABELS.step.length), value]));
+}
+
+function outputsOf(info: Docker.ContainerInspectInfo): Record<string, string> {
+  return JSON.parse(info.Config.Labels[LABELS.outputs] ?? '{}') as Record<string, string>;
+}
+
+/** The same for every server and every try. */
+function outputId(handle: Handle, output: string): string {
+  return `${handle}.${createHash('sha256').update(output).digest('hex').slice(0, 16)}`;
 }
 
 function parseCursor(cursor: string | null): number {

@@ -9,8 +9,16 @@ import { hasStatus } from './daemon.js';
 /** On containers and images that stand in for a step that is over: the name of its container. */
 const STANDS_FOR = 'weir.stands-for';
 
-/** Runs a command in a step's container; in a copy of it with the same volumes when the step is over. */
-export async function execInContainer(docker: Docker, name: string, spec: ExecSpec): Promise<ExecSession> {
+/**
+ * Runs a command in a step's container; in a copy of it with the same volumes when the step is over.
+ * @param viewsOf what such a copy mounts besides
+ */
+export async function execInContainer(
+  docker: Docker,
+  name: string,
+  spec: ExecSpec,
+  viewsOf: (info: Docker.ContainerInspectInfo) => Promise<Docker.MountSettings[]>,
+): Promise<ExecSession> {
   const info = await docker
     .getContainer(name)
     .inspect()
@@ -18,17 +26,29 @@ export async function execInContainer(docker: Docker, name: string, spec: ExecSp
       if (hasStatus(error, 404)) throw new NotFoundError('the container of the step is gone');
       throw error;
     });
-  return info.State.Running ? execInRunning(docker, info, spec) : execInCopy(docker, info, spec);
+  if (info.State.Running) return execInRunning(docker, info, spec);
+  return execInCopy(docker, info, spec, await viewsOf(info));
+}
+
+/** Whether somebody looks around in a stand-in of the step. */
+export async function hasStandIns(docker: Docker, name: string): Promise<boolean> {
+  return (await docker.listContainers({ all: true, filters: standsFor(name) })).length > 0;
 }
 
 /** Removes the stand-ins of a step, whoever made them. Before its own container, whose volumes they use. */
 export async function removeStandIns(docker: Docker, name: string): Promise<void> {
-  const filters = { label: [`${STANDS_FOR}=${name}`] };
-  for (const { Id } of await docker.listContainers({ all: true, filters })) {
-    await ignoringGone(docker.getContainer(Id).remove({ force: true }));
+  const filters = standsFor(name);
+  const [containers, images] = await Promise.all([
+    docker.listContainers({ all: true, filters }),
+    docker.listImages({ filters }),
+  ]);
+  for (const { Id } of containers) {
+    await ignoringGone(docker.getContainer(Id).remove({ force: true, v: true }));
   }
-  for (const { Id } of await docker.listImages({ filters })) await ignoringGone(docker.getImage(Id).remove());
+  for (const { Id } of images) await ignoringGone(docker.getImage(Id).remove());
 }
+
+const standsFor = (name: string): { label: string[] } => ({ label: [`${STANDS_FOR}=${name}`] });
 
 async function execInRunning(docker: Docker, info: Docker.ContainerInspectInfo, spec: ExecSpec): Promise<ExecSession> {
   const container = docker.getContainer(info.Id);
@@ -102,7 +122,12 @@ async function outcomeOf(container: Docker.Container, argv: readonly string[], u
   return (await exec.inspect()).ExitCode ?? 255;
 }
 
-async function execInCopy(docker: Docker, info: Docker.ContainerInspectInfo, spec: ExecSpec): Promise<ExecSession> {
+async function execInCopy(
+  docker: Docker,
+  info: Docker.ContainerInspectInfo,
+  spec: ExecSpec,
+  views: Docker.MountSettings[],
+): Promise<ExecSession> {
   const name = info.Name.replace(/^\//, '');
   await demandFile(docker.getContainer(info.Id), info.Config, spec);
   const label = `${STANDS_FOR}=${name}`;
@@ -111,11 +136,11 @@ async function execInCopy(docker: Docker, info: Docker.ContainerInspectInfo, spe
   };
   let container: Docker.Container | undefined;
   const discard = async (): Promise<void> => {
-    if (container) await ignoringGone(container.remove({ force: true }));
+    if (container) await ignoringGone(container.remove({ force: true, v: true }));
     await ignoringGone(docker.getImage(image.Id).remove());
   };
   try {
-    container = await docker.createContainer(copyOptions(info, image.Id, spec, { [STANDS_FOR]: name }));
+    container = await docker.createContainer(copyOptions(info, image.Id, spec, views));
     const stream = (await container.attach({
       ...{ stream: true, stdin: true, stdout: true, stderr: true },
       hijack: true,
@@ -170,10 +195,10 @@ async function demandFile(
 }
 
 function copyOptions(
-  { Id, Config, HostConfig }: Docker.ContainerInspectInfo,
+  { Id, Name, Config, HostConfig }: Docker.ContainerInspectInfo,
   image: string,
   spec: ExecSpec,
-  labels: Record<string, string>,
+  Mounts: Docker.MountSettings[],
 ): Docker.ContainerCreateOptions {
   return {
     Image: image,
@@ -188,9 +213,10 @@ function copyOptions(
     AttachStdin: true,
     AttachStdout: true,
     AttachStderr: true,
-    Labels: labels,
+    Labels: { [STANDS_FOR]: Name.slice(1) },
     HostConfig: {
       VolumesFrom: [Id],
+      Mounts,
       Init: true,
       ...(HostConfig.NetworkMode === 'none' ? { NetworkMode: 'none' } : {}),
       ...(HostConfig.Privileged ? { Privileged: true } : {}),
@@ -223,10 +249,12 @@ function sessionOf(
       stderr,
     );
   const exit = new Promise<number>((resolve, reject) => {
+    let code: Promise<number> | undefined;
     const over = (): void => {
       stdout.end();
       stderr.end();
-      rest.exitCode().then(resolve, reject);
+      code ??= rest.exitCode();
+      code.then(resolve, reject);
     };
     stream.once('end', over).once('close', over);
     stream.on('error', () => stream.destroy());

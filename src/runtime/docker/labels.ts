@@ -4,6 +4,8 @@ export const LABELS = {
   handle: 'weir.handle',
   stdout: 'weir.stdout',
   outputs: 'weir.outputs',
+  /** `shared` or `sent`: how the container gets its files. */
+  files: 'weir.files',
   step: 'weir.step.',
   artifact: 'weir.artifact',
 } as const;

@@ -9,6 +9,17 @@ import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-sto
 import { workFolder } from '../work-folder.js';
 import type { PlacedMount } from './container-options.js';
 import { hasStatus } from './daemon.js';
+import { cacheMount, plainVolume } from './volumes.js';
+
+/** Empty volumes for all that {@link fillContainer} sends: each hides what the image has there. */
+export function emptyVolumes(mounts: readonly PlacedMount[], namespace: string): Docker.MountSettings[] {
+  const volumes = new Map<string, Docker.MountSettings>();
+  for (const { path: at, source } of mounts) {
+    if ('file' in source || volumes.has(at)) continue;
+    volumes.set(at, 'cache' in source ? cacheMount(at, namespace, source.cache) : plainVolume(at, namespace));
+  }
+  return [...volumes.values()];
+}
 
 /**
  * Puts the folders, inputs and files of a step into its container, which has not started. Doing it again gives the same.
@@ -21,10 +32,7 @@ export async function fillContainer(
   artifacts: DirectoryArtifactStore,
 ): Promise<void> {
   const folders = mounts.flatMap(({ path: at, source }) => ('file' in source ? [path.posix.dirname(at)] : [at]));
-  await putEntries(
-    container,
-    [workFolder(handle), ...folders].map((name) => ({ name, type: 'directory', mode: 0o777 })),
-  );
+  await putFolders(container, [workFolder(handle), ...folders]);
   for (const { path: at, source } of mounts) {
     if (!('artifact' in source)) continue;
     const covered = mounts
@@ -32,12 +40,33 @@ export async function fillContainer(
       .map(({ path: to }) => to.slice(at.length + 1));
     await put(container, await artifacts.read(source.artifact, '.', covered), at);
   }
+  await putFiles(container, mounts);
+}
+
+/** Lets the user of the container write into its caches. */
+export async function openCaches(container: Docker.Container, mounts: readonly PlacedMount[]): Promise<void> {
+  const caches = mounts.flatMap(({ path: at, source }) => ('cache' in source ? [at] : []));
+  if (caches.length === 0) return;
+  const { Config } = await container.inspect();
+  const [user = ''] = Config.User.split(':');
+  if (!['', '0', 'root'].includes(user)) await putFolders(container, caches);
+}
+
+/** Puts those of the mounts that are files into a container that has not started. */
+export async function putFiles(container: Docker.Container, mounts: readonly PlacedMount[]): Promise<void> {
   const files = mounts.flatMap(({ path: name, source }) =>
     'file' in source
       ? [{ name, type: 'file' as const, mode: source.mode ?? 0o644, content: Buffer.from(source.file) }]
       : [],
   );
   if (files.length > 0) await putEntries(container, files);
+}
+
+function putFolders(container: Docker.Container, folders: readonly string[]): Promise<void> {
+  return putEntries(
+    container,
+    folders.map((name) => ({ name, type: 'directory', mode: 0o777 })),
+  );
 }
 
 interface Entry {
@@ -75,10 +104,13 @@ async function put(container: Docker.Container, archive: Readable, at: string): 
   }
 }
 
-/** Streams the folder `at` of a container into `dir`. Devices and the like stay behind. @throws UserError `output-missing` */
+/**
+ * Streams the folder `at` of a container into `dir`. Devices and the like stay behind; owners are kept where this process may
+ * do that. @throws UserError `output-missing`
+ */
 export async function fetchFolder(container: Docker.Container, at: string, dir: string): Promise<void> {
   const archive = await archiveOf(container, at);
-  const unpack = spawn('tar', ['-C', dir, '--strip-components=1', '--no-same-owner', '-xpf', '-'], {
+  const unpack = spawn('tar', ['-C', dir, '--strip-components=1', '--numeric-owner', '-xpf', '-'], {
     stdio: ['pipe', 'ignore', 'pipe'],
   });
   let words = '';

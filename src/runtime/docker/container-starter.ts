@@ -1,0 +1,90 @@
+import type Docker from 'dockerode';
+import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-store.js';
+import type { StepSpec } from '../port.js';
+import { containerOptions, placeMounts, type PlacedMount, type StepVolumes } from './container-options.js';
+import { stateOf } from './container-state.js';
+import { hasStatus } from './daemon.js';
+import { fetchImage, nameImage } from './images.js';
+import { LABELS } from './labels.js';
+import { whyNotShared } from './shared-disk.js';
+import type { StepFolders } from './step-folders.js';
+import { emptyVolumes, fillContainer } from './transfer.js';
+
+/**
+ * Makes the container of a step, gives it its files and starts it. What is there already is found by trying: each question
+ * to the daemon that is not asked makes every step faster.
+ */
+export class ContainerStarter {
+  constructor(
+    private readonly docker: Docker,
+    private readonly artifacts: DirectoryArtifactStore,
+    private readonly namespace: string,
+    private readonly folders: StepFolders,
+  ) {}
+
+  /**
+   * Idempotent: a container that runs or has run is left as it is. No two calls for one name at a time.
+   * @throws UserError `image-missing`, `bad-image`, `bad-mount`, `bad-command`
+   */
+  async start(spec: StepSpec, name: string): Promise<void> {
+    const { handle } = spec;
+    const mounts = placeMounts(spec);
+    const container = this.docker.getContainer(name);
+    let files = await this.create(spec, name, mounts);
+    if (files === 'known') {
+      const info = await container.inspect();
+      if (stateOf(handle, info).phase !== 'pending') return;
+      files = info.Config.Labels[LABELS.files] === 'shared' ? 'shared' : 'sent';
+    }
+    if (files === 'shared') await this.folders.fill(container, name, handle, mounts);
+    else await fillContainer(container, handle, mounts, this.artifacts);
+    if (spec.stdin !== undefined) await sendInput(container, spec.stdin);
+    try {
+      await container.start();
+    } catch (error) {
+      // 304: it runs already. What Docker refuses to run has ended, and its container tells why.
+      if (hasStatus(error, 304)) return;
+      if (stateOf(handle, await container.inspect()).phase === 'pending') throw error;
+    }
+  }
+
+  /** Gets the image when Docker says that it has none. @returns how files get there, or that the container is there already */
+  private async create(
+    spec: StepSpec,
+    name: string,
+    mounts: readonly PlacedMount[],
+  ): Promise<StepVolumes['files'] | 'known'> {
+    const image = await nameImage(this.artifacts, spec, this.namespace);
+    const volumes: StepVolumes =
+      (await this.whyNotShared()) === undefined
+        ? await this.folders.mountsOf(name, spec.handle, mounts)
+        : { files: 'sent', Mounts: emptyVolumes(mounts, this.namespace) };
+    const options = containerOptions(spec, mounts, image, this.namespace, volumes);
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.docker.createContainer(options);
+        return volumes.files;
+      } catch (error) {
+        if (hasStatus(error, 409)) return 'known';
+        if (!hasStatus(error, 404) || tries === 2 || spec.image === undefined) throw error;
+        await fetchImage(this.docker, this.artifacts, spec.image, this.namespace);
+      }
+    }
+  }
+
+  /** Why files must be sent to the daemon; undefined where it sees the disk of this server. */
+  whyNotShared(): Promise<string | undefined> {
+    return whyNotShared(this.docker, this.folders.root, this.namespace);
+  }
+}
+
+/**
+ * Before the start, so that a server that dies in between leaves either everything or a step that was not started. What
+ * Docker has not read by then it reads from the connection.
+ */
+async function sendInput(container: Docker.Container, input: Uint8Array): Promise<void> {
+  const connection = await container.attach({ stream: true, stdin: true, hijack: true });
+  connection.on('error', () => undefined); // a step need not read its input
+  connection.resume();
+  connection.end(Buffer.from(input));
+}

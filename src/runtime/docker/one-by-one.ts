@@ -1,0 +1,12 @@
+const queues = new Map<string, Promise<unknown>>();
+
+/** Runs works with the same key in this process one after the other, in the order they were asked for. */
+export async function oneByOne<Value>(key: string, work: () => Promise<Value>): Promise<Value> {
+  const mine = (queues.get(key) ?? Promise.resolve()).catch(() => undefined).then(work);
+  queues.set(key, mine);
+  try {
+    return await mine;
+  } finally {
+    if (queues.get(key) === mine) queues.delete(key);
+  }
+}
