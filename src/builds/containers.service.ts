@@ -1,6 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { BuildId, TeamId } from '../model/index.js';
-import { Db, findContainers, noteInterception, type ContainerFilter, type ContainerRow } from '../persistence/index.js';
+import type { TeamId } from '../model/index.js';
+import {
+  Db,
+  findContainers,
+  noteInterception,
+  touchCheckContainer,
+  type ContainerFilter,
+  type ContainerRow,
+} from '../persistence/index.js';
 import { LOGGER, messageOf, NotFoundError, Settings, UserError, type Logger } from '../platform/index.js';
 import { RUNTIME, type ExecSession, type ExecSpec, type Runtime } from '../runtime/index.js';
 
@@ -38,7 +45,11 @@ export class ContainersService {
   /** @throws NotFoundError also for a container of another team. */
   async get(teamId: TeamId, handle: string): Promise<Container> {
     const [row] = /^[a-z0-9-]{1,63}$/.test(handle) ? await findContainers(this.db, [teamId], [handle]) : [];
-    const found = row && (await this.list([teamId], { buildId: row.buildId })).find((each) => each.handle === handle);
+    const found =
+      row &&
+      (await this.list([teamId], row.buildId === undefined ? {} : { buildId: row.buildId })).find(
+        (each) => each.handle === handle,
+      );
     if (found) return found;
     throw new NotFoundError(`there is no container ${handle} in the team, or it is gone already`);
   }
@@ -47,22 +58,24 @@ export class ContainersService {
    * Runs a command in the container. While it runs, and for a while after it, the container stays.
    * @throws NotFoundError; ExecutableNotFound; UserError `cannot-intercept`.
    */
-  async intercept({ handle, buildId }: Container, spec: ExecSpec): Promise<ExecSession> {
+  async intercept(container: Container, spec: ExecSpec): Promise<ExecSession> {
     if (!this.runtime.exec) throw new UserError('cannot-intercept', 'nobody can step into the steps of this runtime');
-    await this.noteVisit(buildId);
-    const session = await this.runtime.exec(handle, spec);
-    const visit = setInterval(() => void this.noteVisit(buildId).catch(this.warn), RENEW_MS);
+    await this.noteVisit(container);
+    const session = await this.runtime.exec(container.handle, spec);
+    const visit = setInterval(() => void this.noteVisit(container).catch(this.warn), RENEW_MS);
     const leave = (): void => {
       clearInterval(visit);
-      this.noteVisit(buildId).catch(this.warn);
+      this.noteVisit(container).catch(this.warn);
     };
     session.exit.then(leave, leave);
     return session;
   }
 
-  private async noteVisit(buildId: BuildId): Promise<void> {
+  private async noteVisit({ buildId, handle }: Container): Promise<void> {
     const keepMs = this.settings.keepFailedContainersMs + RENEW_MS;
-    await this.db.tx((tx) => noteInterception(tx, buildId, keepMs));
+    await this.db.tx((tx) =>
+      buildId === undefined ? touchCheckContainer(tx, handle) : noteInterception(tx, buildId, keepMs),
+    );
   }
 
   private readonly warn = (error: unknown): void => {

@@ -286,7 +286,8 @@ export class Checker implements OnApplicationBootstrap {
     const request = { source: parsed, ...(version === undefined ? {} : { version }) };
     const env = this.envOf(target);
     const { tags } = config;
-    const own = { cacheDir, now, env, server: serverDoor(this.db, this.settings, target), ...(tags ? { tags } : {}) };
+    const server = serverDoor(this.db, this.settings, target);
+    const own = { cacheDir, now, env, server, resourceId: target.resourceId, ...(tags ? { tags } : {}) };
     return runBounded((bounded) => type.check({ ...bounded, ...own }, request), bounds, context);
   }
 

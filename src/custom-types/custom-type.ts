@@ -3,6 +3,7 @@ import { rmdir } from 'node:fs/promises';
 import { z } from 'zod';
 import { canonicalJson, type JsonObject, type TypeChain, type Version } from '../model/index.js';
 import {
+  configDigest,
   parseInput,
   type CheckContext,
   type FetchResult,
@@ -24,6 +25,8 @@ export interface TypeWorld {
     context: CheckContext,
     keep?: (handle: string) => Promise<void>,
   ): Promise<Uint8Array>;
+  /** As {@link run}, for a check: where the context names a resource, in a container that is kept for its next one. */
+  runCheck(script: Script, image: TypeImage, context: CheckContext, configuration: string): Promise<Uint8Array>;
   /** Makes an output of a container that has ended the content of the folder. */
   takeOutput(handle: string, output: string, dir: string): Promise<void>;
 }
@@ -82,7 +85,8 @@ export class CustomType implements ResourceType<JsonObject, JsonObject, JsonObje
       return own.check({ ...context, env }, { source: this.sourceOf(own, source), ...(version ? { version } : {}) });
     }
     const image = await this.image(context);
-    return readVersions(await this.world.run(checkScript(source, version), image, context));
+    const configuration = configDigest(this.name, source);
+    return readVersions(await this.world.runCheck(checkScript(source, version), image, context, configuration));
   }
 
   async get(

@@ -13,6 +13,7 @@ import {
   type Runtime,
 } from '../runtime/index.js';
 import { CustomType, type TypeWorld } from './custom-type.js';
+import { KeptChecks } from './kept-checks.js';
 import type { Script } from './protocol.js';
 import { runScript, SCRIPT_LABEL, type TypeImage } from './run-script.js';
 import { IMAGE_PREFIX, TypeImages, type ImageOrigin } from './type-images.js';
@@ -28,6 +29,7 @@ const KEEP_VERSIONS_MS = 30 * 24 * 3_600_000;
  */
 @Injectable()
 export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
+  private readonly kept: KeptChecks;
   private readonly images: TypeImages;
   private readonly machine: MachineImages;
 
@@ -40,6 +42,7 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
     @Inject(CLOCK) clock: Clock,
     @Inject(LOGGER) private readonly log: Logger,
   ) {
+    this.kept = new KeptChecks(db, runtime, settings);
     this.images = new TypeImages(db, artifacts, settings, clock, log);
     this.machine = new MachineImages(settings.dataDir);
   }
@@ -107,7 +110,7 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
     if (!capabilities.images) throw needsImages(type.givenName, capabilities);
     const version = await this.newestVersion(type, context);
     const artifact = await this.images.fetch(this.originOf(type), version, {
-      ...context,
+      ...forImage(context),
       ...(await this.ownImage()),
       env: context.env ?? {},
     });
@@ -116,7 +119,7 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
 
   private newestVersion(type: CustomType, context: CheckContext): Promise<Version> {
     const limits = { checkEvery: type.chain[0]?.check_every, isAskedFor: type.isAskedFor };
-    return this.images.newestVersion(this.originOf(type), limits, context);
+    return this.images.newestVersion(this.originOf(type), limits, forImage(context));
   }
 
   /** Records what a check of an image has found that was made for its own sake. */
@@ -138,6 +141,15 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
     return runScript(this.runtime, this.settings, script, image, { ...context, env: context.env ?? {} }, keep);
   }
 
+  async runCheck(script: Script, image: TypeImage, context: CheckContext, configuration: string): Promise<Uint8Array> {
+    const { resourceId, env = {} } = context;
+    const answer =
+      resourceId === undefined
+        ? undefined
+        : await this.kept.run(script, image, resourceId, configuration, { ...context, env });
+    return answer ?? this.run(script, image, context);
+  }
+
   async takeOutput(handle: string, output: string, dir: string): Promise<void> {
     const ref = await this.runtime.sealOutput(handle, output);
     await this.artifacts.copyTo(ref, dir);
@@ -145,10 +157,11 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
   }
 
   /**
-   * Removes images that were not used for a day, and forgets what is known of those that nobody asks for.
+   * Removes idle containers of checks, and images that were not used for a day, and forgets what is known of those that nobody asks for.
    * @param inUse ids of artifacts that steps have as their images now.
    */
   async removeUnused(inUse: ReadonlySet<string>, now: Date): Promise<void> {
+    await this.kept.sweep();
     const oldest = now.getTime() - KEEP_IMAGES_MS;
     for (const { ref, createdAt } of await this.artifacts.list()) {
       if (!ref.id.startsWith(IMAGE_PREFIX) || createdAt.getTime() > oldest || inUse.has(ref.id)) continue;
@@ -167,6 +180,11 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
       who: `the image of resource type "${givenName}"`,
     };
   }
+}
+
+/** The resource is none of its type's image: the container that is kept for it is for its own checks. */
+function forImage({ resourceId: _, ...context }: CheckContext): CheckContext {
+  return context;
 }
 
 /** For a type that is to run where there are no images. */

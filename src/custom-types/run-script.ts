@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Settings } from '../platform/index.js';
 import { ResourceFailure, type CheckContext } from '../resources/index.js';
-import type { ArtifactRef, Runtime, StepSpec } from '../runtime/index.js';
+import type { ArtifactRef, Runtime, StepSpec, StepState } from '../runtime/index.js';
 import type { Script } from './protocol.js';
 
 /** Label of containers that belong to no step of a build. */
@@ -54,24 +54,37 @@ export async function runScript(
   const labels = { instance: instanceId, ...SCRIPT_LABEL, epoch: String(epoch), image: image.artifact.id };
   try {
     await runtime.start({ handle, labels, ...scriptSpec(script, env, image), ...(tags ? { tags } : {}) });
-    let words = '';
-    const decoder = new TextDecoder();
-    for await (const { data } of runtime.logs(handle, null, signal)) {
-      const text = decoder.decode(data, { stream: true });
-      words = (words + text).slice(-MAX_WORDS);
-      log(text);
-    }
-    const state = await runtime.wait(handle, signal);
-    if (state.phase !== 'exited' || !state.exit || state.reason !== undefined)
-      throw new Error(`${script.argv[0]} did not run to its end: ${state.reason ?? `its container is ${state.phase}`}`);
-    const { code } = state.exit;
-    if (code !== 0) throw new ResourceFailure(failureText(script, code, words), code);
+    const words = new Words(log);
+    for await (const { data } of runtime.logs(handle, null, signal)) words.add(data);
+    demandSuccess(script, await runtime.wait(handle, signal), words);
     await keep?.(handle);
     return await runtime.result(handle);
   } finally {
     await runtime.signal(handle, 'KILL');
     await runtime.remove(handle);
   }
+}
+
+/** What a script says beside its answer: all of it goes on, and the last of it is remembered. */
+export class Words {
+  last = '';
+  private readonly decoder = new TextDecoder();
+
+  constructor(private readonly log: (text: string) => void) {}
+
+  add(data: Uint8Array): void {
+    const text = this.decoder.decode(data, { stream: true });
+    this.last = (this.last + text).slice(-MAX_WORDS);
+    this.log(text);
+  }
+}
+
+/** @throws ResourceFailure with its last words for another status than 0; Error when it has none. */
+export function demandSuccess(script: Script, state: StepState, words: Words): void {
+  if (state.phase !== 'exited' || !state.exit || state.reason !== undefined)
+    throw new Error(`${script.argv[0]} did not run to its end: ${state.reason ?? `its container is ${state.phase}`}`);
+  const { code } = state.exit;
+  if (code !== 0) throw new ResourceFailure(failureText(script, code, words.last), code);
 }
 
 function failureText(script: Script, code: number, words: string): string {

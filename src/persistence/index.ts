@@ -38,6 +38,7 @@ export * from './repositories/pipelines.js';
 export * from './repositories/pipeline-sources.js';
 export * from './repositories/runtime-slots.js';
 export * from './repositories/artifacts.js';
+export * from './repositories/check-containers.js';
 export * from './repositories/containers.js';
 export * from './repositories/task-caches.js';
 export * from './repositories/wall.js';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { FinalStatus, MetadataField, Version } from '../model/index.js';
+import type { FinalStatus, MetadataField, ResourceId, Version } from '../model/index.js';
 
 export type { FinalStatus, MetadataField, Version } from '../model/index.js';
 export { parseDurationMs } from '../model/index.js';
@@ -60,6 +60,8 @@ export interface CheckContext {
   /** Appends to the live log. */
   log(text: string): void;
   now(): Date;
+  /** Whose check it is; absent for checks of images. */
+  readonly resourceId?: ResourceId;
   /** Absent in a container. */
   readonly server?: ServerDoor;
   /** Metadata as {@link StepContext.env} has it, as far as it is known without a build. */

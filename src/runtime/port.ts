@@ -48,11 +48,26 @@ export interface Runtime {
    */
   sweepCaches?(live: () => Promise<readonly string[]>): Promise<void>;
   /**
+   * Runs a command to its end where the last one of the handle ran, with the files that it left there; the first one in a new
+   * place, which {@link Runtime.remove} forgets. Nothing but standard input may differ from run to run, and there are no
+   * mounts. One run at a time; it does not outlive the server. Standard error goes to `log`.
+   * @returns undefined where nothing is kept: then nothing was run. Absent where that is always so.
+   * @throws UserError `result-too-large`; the reason of the signal, which ends the command.
+   */
+  runAgain?(spec: StepSpec, signal: AbortSignal, log: (data: Uint8Array) => void): Promise<CommandEnd | undefined>;
+  /**
    * Runs a command where the step runs or, when it is over, where it ran, with its files and environment. For people who look
    * around: never part of a step. Absent where that cannot be done.
    * @throws NotFoundError for an unknown step; {@link ExecutableNotFound}.
    */
   exec?(handle: Handle, spec: ExecSpec): Promise<ExecSession>;
+}
+
+/** How a command of {@link Runtime.runAgain} went. */
+export interface CommandEnd {
+  readonly state: StepState;
+  /** Its standard output. */
+  readonly result: Uint8Array;
 }
 
 /** A command that somebody runs in a step's place. */

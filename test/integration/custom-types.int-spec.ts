@@ -1,15 +1,16 @@
 import { createReadStream } from 'node:fs';
 import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { text as streamText } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { mock } from '../../resource-types/mock/index.js';
 import { registryImage } from '../../resource-types/registry-image/index.js';
-import type { BuildTracker } from '../../src/builds/index.js';
+import { ContainersService, type BuildTracker } from '../../src/builds/index.js';
 import { Checker } from '../../src/checking/index.js';
 import { CredentialsService } from '../../src/credentials/index.js';
 import { CustomTypes } from '../../src/custom-types/index.js';
-import type { BuildId, PlanNode, ResourceId, Version } from '../../src/model/index.js';
-import { requestAbort } from '../../src/persistence/index.js';
+import type { BuildId, PlanNode, ResourceId, TeamId, Version } from '../../src/model/index.js';
+import { requestAbort, type ContainerFilter } from '../../src/persistence/index.js';
 import { Metrics, Settings, systemClock } from '../../src/platform/index.js';
 import { parseInput, type ResourceType } from '../../src/resources/index.js';
 import {
@@ -268,7 +269,7 @@ describe.each<[string, () => Runtime, boolean]>([
     await engine.stop();
   }, 90_000);
 
-  it('checks in a container, of which nothing is left', async () => {
+  it('checks in a container of which no script is left', async () => {
     const { versions, log, error } = await check(pipeline(`[${mine}]`, '{uri: some}', '{get: r}'));
     expect(error).toBeUndefined();
     expect(versions).toEqual([{ ref: 'c1' }, { ref: 'c2' }]);
@@ -276,6 +277,101 @@ describe.each<[string, () => Runtime, boolean]>([
     const left = await makeRuntime().list({ kind: 'script' });
     expect(left).toEqual([]);
   }, 60_000);
+
+  describe('whose checks leave files', () => {
+    const counting = (source: string, type = mine): string => pipeline(`[${type}]`, `{count: ${source}}`, '{get: r}');
+    const resourceOf = async (text: string): Promise<ResourceId> => {
+      const { id } = await world.pipeline(text);
+      const [row] = await world.db.query<{ id: ResourceId }>(`select id from resources where pipeline_id = $1`, [id]);
+      return row!.id;
+    };
+    const found = async (id: ResourceId): Promise<unknown> => {
+      const [version] = await checker().runCheck(id, { signal: AbortSignal.timeout(30_000), log: () => undefined });
+      return version?.['ref'];
+    };
+    const kept = async (): Promise<string[]> =>
+      (await makeRuntime().list({ kind: 'check' })).map(({ handle }) => handle);
+    const isKept = name === 'Docker';
+    const forgetAll = async (): Promise<void> => {
+      await world.db.tx((tx) => tx.query(`delete from check_containers`));
+      await customTypes().removeUnused(new Set(), new Date());
+      expect(await kept()).toEqual([]);
+    };
+    beforeEach(forgetAll);
+    afterEach(forgetAll);
+
+    it('find them at the next check of their resource where containers are kept, and nobody else does', async () => {
+      const [one, other] = [await resourceOf(counting('1')), await resourceOf(counting('1'))];
+      const seen = [await found(one), await found(one), await found(other)];
+      epoch++; // another life of the server
+      seen.push(await found(one));
+      expect(seen).toEqual(isKept ? ['1', '2', '1', '3'] : ['1', '1', '1', '1']);
+      expect(await kept()).toHaveLength(isKept ? 2 : 0);
+    }, 90_000);
+
+    it('find none when the source or the image is another one, whose container replaces theirs', async () => {
+      const id = await resourceOf(counting('1'));
+      expect(await found(id)).toBe('1');
+      const before = await kept();
+      await world.db.tx((tx) =>
+        tx.query(`update resources set config = jsonb_set(config, '{source,count}', '2') where id = $1`, [id]),
+      );
+      expect(await found(id)).toBe('1');
+      images.versions = ['1', '2'];
+      expect(await found(id)).toBe('1');
+      expect(await kept()).toHaveLength(before.length);
+      expect(await kept()).not.toEqual(isKept ? before : undefined);
+    }, 90_000);
+
+    it('find none after a check that failed, or while another one is in the container', async () => {
+      const id = await resourceOf(counting('1'));
+      const broken = await resourceOf(pipeline(`[${mine}]`, '{fail: yes}', '{get: r}'));
+      await expect(found(broken)).rejects.toThrow('exit status 3');
+      expect(await kept()).toEqual([]);
+      expect(await found(id)).toBe('1');
+      await world.db.tx((tx) => tx.query(`update check_containers set epoch = $1`, [epoch]));
+      expect(await found(id)).toBe('1');
+      await world.db.tx((tx) => tx.query(`update check_containers set epoch = null`));
+      expect(await found(id)).toBe(isKept ? '2' : '1');
+    }, 90_000);
+
+    it('lose them when they were idle for an hour, and when their resource is gone', async () => {
+      const [idle, gone, used] = [
+        await resourceOf(counting('1')),
+        await resourceOf(counting('2')),
+        await resourceOf(counting('3')),
+      ];
+      for (const id of [idle, gone, used]) await found(id);
+      await world.db.tx(async (tx) => {
+        await tx.query(`update check_containers set used_at = now() - interval '61 minutes' where resource_id = $1`, [
+          idle,
+        ]);
+        await tx.query(`delete from resources where id = $1`, [gone]);
+      });
+      await customTypes().removeUnused(new Set(), new Date());
+      expect(await kept()).toHaveLength(isKept ? 1 : 0);
+      expect(await found(used)).toBe(isKept ? '2' : '1');
+    }, 90_000);
+
+    (isKept ? it : it.skip)(
+      'show them to whoever steps into the container of the resource',
+      async () => {
+        await found(await resourceOf(counting('1')));
+        const containers = new ContainersService(world.db, makeRuntime(), settingsOf(), silent);
+        const [team] = await world.db.query<{ id: TeamId }>(`select id from teams where name = 'main'`);
+        const list = (filter: ContainerFilter) => containers.list([team!.id], filter);
+        expect(await list({ kind: 'task' })).toEqual([]);
+        expect(await list({ kind: 'check', resourceName: 'other' })).toEqual([]);
+        const [container, ...more] = await list({ kind: 'check', resourceName: 'r' });
+        expect(more).toEqual([]);
+        expect(await containers.get(team!.id, container!.handle)).toMatchObject({ kind: 'check', resourceName: 'r' });
+        const session = await containers.intercept(container!, { argv: ['cat', '/tmp/seen'], env: {} });
+        expect(await streamText(session.stdout)).toBe('seen\n');
+        await session.exit;
+      },
+      60_000,
+    );
+  });
 
   it('finds nothing when a check prints nothing', async () => {
     expect(await check(pipeline(`[${mine}]`, '{silent: yes}', '{get: r}'))).toMatchObject({ versions: [] });

@@ -6,13 +6,14 @@ import { makeBusyboxRoot } from './docker-daemon.js';
 
 /**
  * The scripts of a type that does what its source says. Everything it is told goes to its log as one line.
- * `fail`: exit 3; `nonsense`: an answer that is no JSON; `wait`: a second and a half; `image`: an image of itself.
+ * `fail`: exit 3; `count`: as version, how many checks have left a line there; `nonsense`: an answer that is no JSON; `wait`: a second and a half; `image`: an image of itself.
  */
 const SCRIPTS: Readonly<Record<string, string>> = {
   check: `request=$(cat); echo "check $request of $BUILD_TEAM_NAME/$BUILD_PIPELINE_NAME" >&2
     case "$request" in *'"fail"'*) echo "out of order" >&2; exit 3;; esac
     case "$request" in *'"image"'*) echo '[{"ref":"image"}]'; exit;; esac
     case "$request" in *'"silent"'*) exit;; esac
+    case "$request" in *'"count"'*) echo seen >>/tmp/seen; echo "[{\\"ref\\":\\"$(wc -l </tmp/seen)\\"}]"; exit;; esac
     echo '[{"ref":"c1"},{"ref":"c2"}] and more'`,
   in: `request=$(cat); echo "in $request" >&2
     case "$request" in *'"fail"'*) echo "no such thing" >&2; exit 3;; esac

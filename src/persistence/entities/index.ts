@@ -8,6 +8,7 @@ import { BuildInput } from './build-input.entity.js';
 import { BuildOutput } from './build-output.entity.js';
 import { BuildPipe } from './build-pipe.entity.js';
 import { BuildStep } from './build-step.entity.js';
+import { CheckContainer } from './check-container.entity.js';
 import { DisabledVersion } from './disabled-version.entity.js';
 import { EffectiveSet } from './effective-set.entity.js';
 import { History } from './history.entity.js';
@@ -50,6 +51,7 @@ export const entities = [
   History,
   Resource,
   Version,
+  CheckContainer,
   DisabledVersion,
   Pin,
   Job,

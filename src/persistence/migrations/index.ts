@@ -6,6 +6,7 @@ import { Accounts1763740807000 } from './0007-accounts.js';
 import { WallAndCaches1763740808000 } from './0008-wall-and-caches.js';
 import { Idempotency1763740809000 } from './0009-idempotency.js';
 import { Lists1763740810000 } from './0010-lists.js';
+import { CheckContainers1763740820000 } from './0020-check-containers.js';
 
 /** Every migration, oldest first. Listed by hand so that a build cannot miss one. */
 export const migrations = [
@@ -17,4 +18,5 @@ export const migrations = [
   WallAndCaches1763740808000,
   Idempotency1763740809000,
   Lists1763740810000,
+  CheckContainers1763740820000,
 ];

@@ -1,12 +1,13 @@
 import type { BuildId, BuildStatus, JobId, JsonObject, PipelineId, TeamId } from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
 
-/** What the rows know of a step that has or had a process: where it belongs and what it is called. */
+/** What the rows know of a step or check that has or had a process: where it belongs and what it is called. */
 export interface ContainerRow {
   readonly handle: string;
-  readonly buildId: BuildId;
-  readonly buildName: string;
-  readonly buildStatus: BuildStatus;
+  /** Undefined for a container that is kept for the checks of a resource. */
+  readonly buildId: BuildId | undefined;
+  readonly buildName: string | undefined;
+  readonly buildStatus: BuildStatus | undefined;
   /** `task`, `get`, `put`, `check`. */
   readonly kind: string | undefined;
   readonly stepName: string | undefined;
@@ -34,7 +35,10 @@ export interface ContainerFilter {
   readonly resourceName?: string;
 }
 
-/** Those of the handles whose build is of one of the teams, in the order of builds and names of steps. */
+/**
+ * Those of the handles whose build or resource is of one of the teams, in the order of builds and names of steps; those kept for
+ * checks of resources come last.
+ */
 export async function findContainers(
   db: Queryable,
   teamIds: readonly TeamId[],
@@ -54,7 +58,13 @@ export async function findContainers(
        and ($8::text is null or j.name = $8) and ($9::text is null or b.name = $9)
        and ($10::bigint is null or b.id = $10) and ($11::bigint is null or p.id = $11)
        and ($12::bigint is null or j.id = $12) and ($13::text is null or r.name = $13)
-     order by b.id, s.name, s.kind, s.attempt, s.handle`,
+     union all
+     select c.handle, null, null, null, 'check', null, null, p.id, p.name, p.instance_vars, null, null, r.name
+     from check_containers c join resources r on r.id = c.resource_id join pipelines p on p.id = r.pipeline_id
+     where c.handle = any($2) and p.team_id = any($1) and ($3 is null or $3 = 'check') and ($6 is null or p.name = $6)
+       and ($7 is null or p.instance_vars = $7) and ($11 is null or p.id = $11) and ($13 is null or r.name = $13)
+       and coalesce($4, $5, $8, $9, $10::text, $12::text) is null
+     order by "buildId", "stepName", kind, attempt, handle`,
     [
       teamIds,
       handles,

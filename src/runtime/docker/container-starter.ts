@@ -28,16 +28,8 @@ export class ContainerStarter {
    */
   async start(spec: StepSpec, name: string): Promise<void> {
     const { handle } = spec;
-    const mounts = placeMounts(spec);
     const container = this.docker.getContainer(name);
-    let files = await this.create(spec, name, mounts);
-    if (files === 'known') {
-      const info = await container.inspect();
-      if (stateOf(handle, info).phase !== 'pending') return;
-      files = info.Config.Labels[LABELS.files] === 'shared' ? 'shared' : 'sent';
-    }
-    if (files === 'shared') await this.folders.fill(container, name, handle, mounts);
-    else await fillContainer(container, handle, mounts, this.artifacts);
+    if (!(await this.prepare(spec, name, 'once'))) return;
     if (spec.stdin !== undefined) await sendInput(container, spec.stdin);
     try {
       await container.start();
@@ -48,11 +40,32 @@ export class ContainerStarter {
     }
   }
 
+  /**
+   * Makes the container with its files, unless it was started before.
+   * @param runs `again`: its output is heard while it runs and kept nowhere
+   * @returns whether it is still to be started for the first time
+   */
+  async prepare(spec: StepSpec, name: string, runs: 'once' | 'again'): Promise<boolean> {
+    const { handle } = spec;
+    const mounts = placeMounts(spec);
+    const container = this.docker.getContainer(name);
+    let files = await this.create(spec, name, mounts, runs);
+    if (files === 'known') {
+      const info = await container.inspect();
+      if (stateOf(handle, info).phase !== 'pending') return false;
+      files = info.Config.Labels[LABELS.files] === 'shared' ? 'shared' : 'sent';
+    }
+    if (files === 'shared') await this.folders.fill(container, name, handle, mounts);
+    else await fillContainer(container, handle, mounts, this.artifacts);
+    return true;
+  }
+
   /** Gets the image when Docker says that it has none. @returns how files get there, or that the container is there already */
   private async create(
     spec: StepSpec,
     name: string,
     mounts: readonly PlacedMount[],
+    runs: 'once' | 'again',
   ): Promise<StepVolumes['files'] | 'known'> {
     const image = await nameImage(this.artifacts, spec, this.namespace);
     const volumes: StepVolumes =
@@ -60,6 +73,7 @@ export class ContainerStarter {
         ? await this.folders.mountsOf(name, spec.handle, mounts)
         : { files: 'sent', Mounts: emptyVolumes(mounts, this.namespace) };
     const options = containerOptions(spec, mounts, image, this.namespace, volumes);
+    if (runs === 'again') options.HostConfig = { ...options.HostConfig, LogConfig: { Type: 'none', Config: {} } };
     for (let tries = 1; ; tries++) {
       try {
         await this.docker.createContainer(options);

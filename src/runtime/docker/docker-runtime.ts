@@ -6,6 +6,7 @@ import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-sto
 import type {
   ArtifactRef,
   Capabilities,
+  CommandEnd,
   ExecSession,
   ExecSpec,
   Handle,
@@ -23,6 +24,7 @@ import { execInContainer, hasStandIns, removeStandIns } from './exec.js';
 import { outputOf, resultOf } from './container-output.js';
 import { LABELS } from './labels.js';
 import { oneByOne } from './one-by-one.js';
+import { runContainerAgain } from './run-again.js';
 import { StepFolders } from './step-folders.js';
 import { fetchFolder } from './transfer.js';
 import { cacheVolume, cacheVolumes } from './volumes.js';
@@ -178,6 +180,13 @@ export class DockerRuntime implements Runtime {
       const adopted = (await hasStandIns(this.docker, name)) ? undefined : await this.folders.adopt(id, info, at);
       return adopted ?? this.artifacts.create(id, (dir) => fetchFolder(this.container(handle), at, dir));
     });
+  }
+
+  async runAgain(spec: StepSpec, signal: AbortSignal, log: (data: Uint8Array) => void): Promise<CommandEnd> {
+    const { handle, stdin = new Uint8Array() } = spec;
+    const name = this.nameOf(handle);
+    await oneByOne(name, () => this.starter.prepare({ ...spec, stdin }, name, 'again'));
+    return runContainerAgain(this.container(handle), handle, { stdin, log }, signal);
   }
 
   /** A step that is over gets a container like its own, with its files and volumes. */

@@ -2,6 +2,7 @@ import { UserError } from '../../platform/index.js';
 import type {
   ArtifactRef,
   Capabilities,
+  CommandEnd,
   ExecSession,
   ExecSpec,
   Handle,
@@ -75,12 +76,16 @@ export class RuntimePool implements Runtime {
 
   async start(spec: StepSpec): Promise<void> {
     if (spec.runtime !== undefined) this.remember(spec.handle, spec.runtime);
-    const begun = await this.find(spec.handle);
-    if (begun) return begun.runtime.start(spec);
-    const { tags = [] } = spec;
-    const chosen = await this.choose({ tags, hasImage: spec.image !== undefined });
-    if (chosen.member === undefined && tags.length > 0) throw new UserError('no-runtime', chosen.reason);
-    return (chosen.member ?? this.members[0]).runtime.start(spec);
+    return ((await this.find(spec.handle))?.runtime ?? (await this.newHome(spec))).start(spec);
+  }
+
+  async runAgain(
+    spec: StepSpec,
+    signal: AbortSignal,
+    log: (data: Uint8Array) => void,
+  ): Promise<CommandEnd | undefined> {
+    const home = (await this.find(spec.handle))?.runtime ?? (await this.newHome(spec));
+    return home.runAgain?.(spec, signal, log);
   }
 
   async inspect(handle: Handle): Promise<StepState> {
@@ -139,6 +144,13 @@ export class RuntimePool implements Runtime {
     const found = this.members.find((member) => member.name === name);
     if (!found) throw new Error(`there is no runtime "${name}": the server was started without it`);
     return found;
+  }
+
+  /** @throws UserError `no-runtime` when none has the tags */
+  private async newHome({ tags = [], image }: StepSpec): Promise<Runtime> {
+    const chosen = await this.choose({ tags, hasImage: image !== undefined });
+    if (chosen.member === undefined && tags.length > 0) throw new UserError('no-runtime', chosen.reason);
+    return (chosen.member ?? this.members[0]).runtime;
   }
 
   /** Where the step is; a runtime that knows nothing of it answers as well as any. */
