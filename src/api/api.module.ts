@@ -36,6 +36,7 @@ import { OperatorController } from './controllers/operator.controller.js';
 import { ResourceTypesController } from './controllers/resource-types.controller.js';
 import { VolumesController } from './controllers/volumes.controller.js';
 import { WallController } from './controllers/wall.controller.js';
+import { WellKnownController } from './controllers/well-known.controller.js';
 import { OPEN_API, OpenApiController } from './controllers/open-api.controller.js';
 import { HealthService } from './health.service.js';
 import { AuditInterceptor } from './http/audit.interceptor.js';
@@ -64,6 +65,7 @@ import type { OpenApiDocument } from './openapi/types.js';
     RootController,
     InfoController,
     MetricsController,
+    WellKnownController,
     SkyController,
     LoginController,
     UsersController,

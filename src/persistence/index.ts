@@ -46,3 +46,4 @@ export * from './repositories/clear-versions.js';
 export * from './repositories/job-statuses.js';
 export * from './repositories/causality.js';
 export * from './repositories/volumes.js';
+export * from './repositories/signing-keys.js';

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { names, oneOf, text, wholeNumber, type Parser } from './setting-parsers.js';
+import { contentsOfFile, names, oneOf, text, wholeNumber, type Parser } from './setting-parsers.js';
 
 /** Settings of who may come in, and from where. Part of the settings of the server. */
 export class AccountSettings {
@@ -229,19 +228,10 @@ function scope(name: string, field: keyof AccountSettings): AccountDefinition[] 
 
 /** A secret and the file that holds it instead. */
 function secret(name: string, field: keyof AccountSettings, help: string): AccountDefinition[] {
-  const fromFile = { expects: 'a file that can be read and is not empty', parse: contents };
   return [
     { name, field, value: 'secret', help: `${help}; better in the file`, isSecret: true, ...text('a secret') },
-    { name: `${name}-file`, field, value: 'file', help: 'file that holds it', ...fromFile },
+    { name: `${name}-file`, field, value: 'file', help: 'file that holds it', ...contentsOfFile() },
   ];
-}
-
-function contents(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '') || undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Kept as it is, to the last slash: providers compare it letter by letter. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { parseDurationMs } from '../model/index.js';
 
 /** How the text of a setting becomes its value. */
@@ -48,6 +49,35 @@ export function offSwitch(): Parser {
     return ['false', '0', 'no'].includes(given) ? true : undefined;
   };
   return { expects: 'true or false', parse };
+}
+
+/** A switch that turns on what is off without it. */
+export function onSwitch(): Parser {
+  const { expects, parse } = offSwitch();
+  const inverted = (given: string): boolean | undefined => {
+    const isOff = parse(given) as boolean | undefined;
+    return isOff === undefined ? undefined : !isOff;
+  };
+  return { expects, parse: inverted };
+}
+
+/** A duration, kept as it is written. */
+export function durationText(): Parser {
+  const { expects, parse } = duration();
+  return { expects, parse: (given) => (parse(given) === undefined ? undefined : given) };
+}
+
+/** What stands in a file, without its last line break. */
+export function contentsOfFile(): Parser {
+  return { expects: 'a file that can be read and is not empty', parse: contents };
+}
+
+function contents(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '') || undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Names with commas between. */

@@ -1,6 +1,7 @@
 import path from 'node:path';
-import { didYouMean } from '../model/index.js';
+import { didYouMean, type JsonValue } from '../model/index.js';
 import { ACCOUNT_DEFINITIONS, AccountSettings } from './account-settings.js';
+import { CREDENTIAL_DEFINITIONS, managerFault } from './credential-settings.js';
 import { UserError } from './errors.js';
 import { duration, offSwitch, oneOf, text, url, wholeNumber, type Parser } from './setting-parsers.js';
 
@@ -22,6 +23,9 @@ export interface LocalUserSetting {
 
 /** Which folders of this machine pipelines may name as git repositories: all, none, or these beside the usual ones. */
 export type LocalPaths = 'allow' | 'deny' | readonly string[];
+
+/** Keys of a credential manager that are set, as in the `config` of a var source of its type. */
+export type ManagerSetting = Readonly<Record<string, JsonValue>>;
 
 /** Everything an operator can set; see `npm start -- --help`. Provided to every room by the platform module. */
 export class Settings extends AccountSettings {
@@ -49,6 +53,21 @@ export class Settings extends AccountSettings {
   readonly stepGraceMs: number = 10_000;
   /** Absolute folder with the values of vars, one file each; empty: there are none. */
   readonly varsDir: string = '';
+  /** Other places of values, by the keys of the `config` of a var source; without keys there is no such place. */
+  readonly vault: ManagerSetting = {};
+  readonly ssm: ManagerSetting = {};
+  readonly secretsmanager: ManagerSetting = {};
+  /** `url`, `ca_cert` (PEM), `token_file`, `in_cluster`, `namespace_prefix`. */
+  readonly kubernetes: ManagerSetting = {};
+  /** How long a value, or that there is none, is not asked for again; 0: not at all. */
+  readonly secretCacheMs: number = 0;
+  readonly secretCacheNotFoundMs: number = 0;
+  /** How often a credential manager is asked that cannot be reached, and how long after each time. */
+  readonly secretRetryAttempts: number = 5;
+  readonly secretRetryIntervalMs: number = 1_000;
+  readonly secretTimeoutMs: number = 10_000;
+  /** How long one key signs the tokens of `idtoken` sources. */
+  readonly signingKeyRotationMs: number = 7 * 24 * 3_600_000;
   /** How long the artifacts of a build that did not succeed are kept, so that it can be resumed. */
   readonly keepFailedArtifactsMs: number = 24 * 3_600_000;
   /** How long the containers of a build that did not succeed stay to be stepped into, from its end or its last visitor. */
@@ -95,6 +114,8 @@ export class SettingError extends UserError {
 interface Definition extends Parser {
   readonly name: string;
   readonly field: keyof Settings;
+  /** The field is a map, and this the key of the value. */
+  readonly key?: string;
   /** What stands for the value in the help; absent for a switch, which takes none. */
   readonly value?: string;
   readonly defaultText?: string;
@@ -250,13 +271,7 @@ const DEFINITIONS: readonly Definition[] = [
     help: 'megabytes of memory for the builds that planning looks at; 0 keeps none',
     ...wholeNumber(0, 1_000_000),
   },
-  {
-    name: 'vars-dir',
-    field: 'varsDir',
-    value: 'folder',
-    help: 'values of ((vars)), a file each: TEAM/PIPELINE/VAR, then TEAM/VAR',
-    ...text('a folder', (given) => path.resolve(given)),
-  },
+  ...CREDENTIAL_DEFINITIONS,
   {
     name: 'add-local-user',
     field: 'localUsers',
@@ -351,7 +366,10 @@ export function parseSettings(argv: readonly string[], env: Readonly<Record<stri
         fromEnv.name,
       );
   }
-  return { help: false, settings: withExternalUrl(new Settings(values)) };
+  const settings = withExternalUrl(new Settings(values));
+  const fault = managerFault(settings);
+  if (fault !== undefined) throw new SettingError(fault);
+  return { help: false, settings };
 }
 
 /** The table of flags for people. */
@@ -430,7 +448,9 @@ function assign(
     if (value === undefined) throw new SettingError(`${origin}: ${shown} is not ${definition.expects}`);
     return value;
   });
-  values[definition.field] = definition.isRepeatable ? parsed : parsed.at(-1);
+  const { field, key } = definition;
+  const value = definition.isRepeatable ? parsed : parsed.at(-1);
+  values[field] = key === undefined ? value : { ...(values[field] as object | undefined), [key]: value };
 }
 
 function withExternalUrl(settings: Settings): Settings {

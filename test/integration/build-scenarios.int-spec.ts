@@ -1,6 +1,5 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { CredentialsService } from '../../src/credentials/index.js';
 import {
   comparable,
   expected,
@@ -9,6 +8,7 @@ import {
   type MachineName,
   type Scenario,
 } from '../support/build-scenarios.js';
+import { credentialsOn } from '../support/credentials.js';
 import { TestDocker } from '../support/docker-daemon.js';
 import { EngineWorld } from '../support/engine-world.js';
 import { dockerMachine, hostMachine, whyNotPrivileged, type ScenarioMachine } from '../support/scenario-machines.js';
@@ -37,7 +37,7 @@ describe.each(MACHINES)('build scenarios (test/scenarios/builds) on %s', (machin
   let world: EngineWorld;
   beforeAll(async () => {
     world = await EngineWorld.create();
-    world.credentials = new CredentialsService(world.db, { varsDir: path.join(world.folder, 'vars') });
+    world.credentials = credentialsOn(world.db, { varsDir: path.join(world.folder, 'vars') });
     world.stepGraceMs = 500;
     const machine = machineIn(world);
     world.engine(1, machine).start();

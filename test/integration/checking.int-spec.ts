@@ -3,7 +3,6 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { Checker, CheckingLoop } from '../../src/checking/index.js';
-import { CredentialsService } from '../../src/credentials/index.js';
 import type { JobConfig, JsonObject, ResourceConfig, ResourceId, Version } from '../../src/model/index.js';
 import {
   dueChecks,
@@ -14,6 +13,7 @@ import {
 import { createLogger, Metrics, NotFoundError, Settings, systemClock } from '../../src/platform/index.js';
 import type { CheckContext, ResourceType } from '../../src/resources/index.js';
 import { ResourceFailure, ResourcesService } from '../../src/resources/index.js';
+import { credentialsOn } from '../support/credentials.js';
 import { eventually } from '../support/eventually.js';
 import { insertPipeline, type PipelineRows } from '../support/pipeline-rows.js';
 import { createTestDb, type TestDb } from '../support/test-db.js';
@@ -66,7 +66,7 @@ function checker(settings: Partial<Settings> = {}): Checker {
     systemClock,
     log,
     new Metrics(),
-    new CredentialsService(t.db, new Settings(settings)),
+    credentialsOn(t.db, new Settings(settings)),
   );
 }
 /** A loop that runs by itself; the checks' deadline and limits come from the settings. */

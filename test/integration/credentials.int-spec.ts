@@ -4,11 +4,12 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { Checker } from '../../src/checking/index.js';
-import { CredentialsService } from '../../src/credentials/index.js';
+import type { CredentialsService } from '../../src/credentials/index.js';
 import type { PipelineId, ResourceId } from '../../src/model/index.js';
 import { parseReference, type VarReference } from '../../src/pipelines/index.js';
 import { Metrics, Settings, systemClock } from '../../src/platform/index.js';
 import type { ResourceType } from '../../src/resources/index.js';
+import { credentialsOn } from '../support/credentials.js';
 import { outputLines } from '../support/build-scenarios.js';
 import { EngineWorld, silent } from '../support/engine-world.js';
 
@@ -22,7 +23,7 @@ let world: EngineWorld;
 let credentials: CredentialsService;
 beforeAll(async () => {
   world = await EngineWorld.create();
-  credentials = new CredentialsService(world.db, { varsDir });
+  credentials = credentialsOn(world.db, { varsDir });
   world.credentials = credentials;
   world.engine(1).start();
 });
@@ -74,7 +75,7 @@ describe('the folder of vars', () => {
     put('main/db.yml', 'user: ann\npassword: [1, 2]\n');
     put('main/bad.yml', '{secret-text');
     expect(await find('db.user')).toEqual({ user: 'ann', password: [1, 2] });
-    await expect(find('bad')).rejects.toThrow("the file of var 'bad' is not valid YAML");
+    await expect(find('bad')).rejects.toThrow("var 'bad': the folder of vars: its file is not valid YAML");
     await expect(find('bad')).rejects.not.toThrow('secret-text');
   });
 
@@ -90,7 +91,7 @@ describe('the folder of vars', () => {
     chmodSync(path.join(varsDir, 'main/locked'), 0);
     const failure = await find('locked').catch((error: Error) => error.message);
     // The superuser may read everything.
-    expect(failure).toBe(process.getuid?.() === 0 ? 'x' : "the file of var 'locked' cannot be read: EACCES");
+    expect(failure).toBe(process.getuid?.() === 0 ? 'x' : "var 'locked': the folder of vars: its file cannot be read: EACCES");
   });
 });
 

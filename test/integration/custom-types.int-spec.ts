@@ -7,7 +7,6 @@ import { mock } from '../../resource-types/mock/index.js';
 import { registryImage } from '../../resource-types/registry-image/index.js';
 import { ContainersService, type BuildTracker } from '../../src/builds/index.js';
 import { Checker } from '../../src/checking/index.js';
-import { CredentialsService } from '../../src/credentials/index.js';
 import { CustomTypes } from '../../src/custom-types/index.js';
 import type { BuildId, PlanNode, ResourceId, TeamId, Version } from '../../src/model/index.js';
 import { requestAbort, type ContainerFilter } from '../../src/persistence/index.js';
@@ -22,6 +21,7 @@ import {
   writeTypeImage,
   type Runtime,
 } from '../../src/runtime/index.js';
+import { credentialsOn } from '../support/credentials.js';
 import { eventFaults, outputLines, stepNames } from '../support/build-scenarios.js';
 import { TestDocker } from '../support/docker-daemon.js';
 import { EngineWorld, silent } from '../support/engine-world.js';
@@ -101,7 +101,7 @@ describe.each<[string, () => Runtime, boolean]>([
     );
   const checker = (): Checker => {
     const settings = settingsOf();
-    const credentials = new CredentialsService(world.db, settings);
+    const credentials = credentialsOn(world.db, settings);
     const get = (type: string): ResourceType => types()[type]!;
     return new Checker(world.db, { get }, settings, systemClock, silent, new Metrics(), credentials, customTypes());
   };

@@ -4,7 +4,6 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { pipeline } from '../../resource-types/pipeline/index.js';
 import { Checker, CheckingLoop } from '../../src/checking/index.js';
-import { CredentialsService } from '../../src/credentials/index.js';
 import type { BuildId, FinalStatus, ResourceId, Version } from '../../src/model/index.js';
 import {
   createManualBuild,
@@ -15,6 +14,7 @@ import {
 } from '../../src/persistence/index.js';
 import { createLogger, Metrics, Settings, systemClock } from '../../src/platform/index.js';
 import { parseInput, serverDoor } from '../../src/resources/index.js';
+import { credentialsOn } from '../support/credentials.js';
 import { eventually } from '../support/eventually.js';
 import { insertPipeline, type PipelineRows } from '../support/pipeline-rows.js';
 import { stepContext } from '../support/resource-type-contract.js';
@@ -52,7 +52,7 @@ const checker = () =>
     systemClock,
     log,
     new Metrics(),
-    new CredentialsService(t.db, settings()),
+    credentialsOn(t.db, settings()),
   );
 const source = (more: Record<string, unknown> = {}) =>
   parseInput(pipeline.schema.source, { pipeline: 'app', job: 'release', ...more }, 'source');

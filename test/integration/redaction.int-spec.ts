@@ -3,9 +3,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { pino } from 'pino';
-import { CredentialsService } from '../../src/credentials/index.js';
 import type { BuildId } from '../../src/model/index.js';
 import type { DummyProgram } from '../../src/runtime/index.js';
+import { credentialsOn } from '../support/credentials.js';
 import { dyingDb } from '../support/dying-db.js';
 import { EngineWorld, gates } from '../support/engine-world.js';
 
@@ -41,7 +41,7 @@ beforeAll(async () => {
   world = await EngineWorld.create({ leak });
   varsDir = path.join(world.folder, 'vars');
   mkdirSync(path.join(varsDir, 'main'), { recursive: true });
-  world.credentials = new CredentialsService(world.db, { varsDir });
+  world.credentials = credentialsOn(world.db, { varsDir });
 });
 afterAll(() => world.close());
 

@@ -3,11 +3,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { ChecksService } from '../../src/checking/index.js';
-import { CredentialsService } from '../../src/credentials/index.js';
 import type { JobId, ResourceConfig, ResourceId } from '../../src/model/index.js';
 import { ConflictError, NotFoundError } from '../../src/platform/index.js';
 import { ResourcesService } from '../../src/resources/index.js';
 import { JobsService } from '../../src/scheduling/index.js';
+import { credentialsOn } from '../support/credentials.js';
 import { insertPipeline, recordVersions, type PipelineRows } from '../support/pipeline-rows.js';
 import { createTestDb, type TestDb } from '../support/test-db.js';
 
@@ -22,7 +22,7 @@ const ann = { by: 'ann', reason: 'broken' };
 beforeAll(async () => {
   t = await createTestDb();
   resources = new ResourcesService(t.db);
-  checks = new ChecksService(t.db, resources, new CredentialsService(t.db, { varsDir }));
+  checks = new ChecksService(t.db, resources, credentialsOn(t.db, { varsDir }));
 });
 afterAll(async () => {
   rmSync(varsDir, { recursive: true });

@@ -1,6 +1,6 @@
 import { Body, Controller, Get, Headers, Inject, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { CredentialsService } from '../../credentials/index.js';
+import { CredentialError, CredentialsService } from '../../credentials/index.js';
 import type { PipelineConfig } from '../../model/index.js';
 import {
   formatProblem,
@@ -63,7 +63,10 @@ export class ConfigsController {
 
   /** @throws InvalidConfig when a var has no value now. */
   private async demandValues(config: PipelineConfig, { teamName, name: pipelineName }: PipelineRef): Promise<void> {
-    const missing = await this.credentials.missing(config, { teamName, pipelineName }).catch(asInvalidConfig);
+    const missing = await this.credentials.missing(config, { teamName, pipelineName }).catch((error: unknown) => {
+      if (!(error instanceof CredentialError)) return asInvalidConfig(error);
+      throw new InvalidConfig([{ path: '', message: `credential validation: ${error.message}` }]);
+    });
     if (missing.length === 0) return;
     throw new InvalidConfig(
       missing.map((text) => ({ path: '', message: `credential validation: ((${text})) has no value` })),

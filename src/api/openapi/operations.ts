@@ -100,6 +100,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     statuses: [200, 302],
     query: { fly_port: 'where the client listens', noop: '`true`: only says that all is done' },
   },
+  GetOpenIdConfiguration: {
+    says: 'The discovery document for the ID tokens of `idtoken` var sources',
+    answers: 'OpenIdConfiguration',
+  },
+  GetOpenIdKeys: { says: 'The public keys of those tokens, as a JWK set', answers: 'JwkSet' },
   GetMetrics: { says: 'Figures for Prometheus', type: 'text/plain', ...OURS },
 
   ListTeams: { says: 'Teams in which the caller has a role; all for administrators', answers: ['Team'] },

@@ -334,8 +334,34 @@ export const SHAPES = {
   }),
   CredentialManagers: z.record(
     z.string(),
-    z.object({ path: text, health: z.object({ method: text, error: text.optional() }) }),
+    z
+      .object({ health: z.object({ method: text, response: z.unknown().optional(), error: text.optional() }) })
+      .catchall(z.unknown())
+      .meta({ description: 'settings of the credential manager, without secrets, and how it does' }),
   ),
+  OpenIdConfiguration: z.object({
+    issuer: text,
+    jwks_uri: text,
+    response_types_supported: z.array(text),
+    subject_types_supported: z.array(text),
+    id_token_signing_alg_values_supported: z.array(text),
+    claims_supported: z.array(text),
+  }),
+  JwkSet: z.object({
+    keys: z.array(
+      z.object({
+        kty: text,
+        kid: text,
+        use: z.literal('sig'),
+        alg: text,
+        n: text.optional(),
+        e: text.optional(),
+        crv: text.optional(),
+        x: text.optional(),
+        y: text.optional(),
+      }),
+    ),
+  }),
   Component: z.object({
     name: text,
     interval: z.int().meta({ description: 'nanoseconds' }),

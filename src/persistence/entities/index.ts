@@ -28,6 +28,7 @@ import { PipelineRevision } from './pipeline-revision.entity.js';
 import { PipelineSource } from './pipeline-source.entity.js';
 import { Resource } from './resource.entity.js';
 import { RuntimeRow } from './runtime.entity.js';
+import { SigningKey } from './signing-key.entity.js';
 import { StepSlot } from './step-slot.entity.js';
 import { TaskCache } from './task-cache.entity.js';
 import { Team } from './team.entity.js';
@@ -75,4 +76,5 @@ export const entities = [
   StepSlot,
   TaskCache,
   Wall,
+  SigningKey,
 ];

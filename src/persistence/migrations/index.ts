@@ -7,6 +7,7 @@ import { WallAndCaches1763740808000 } from './0008-wall-and-caches.js';
 import { Idempotency1763740809000 } from './0009-idempotency.js';
 import { Lists1763740810000 } from './0010-lists.js';
 import { CheckContainers1763740820000 } from './0020-check-containers.js';
+import { SigningKeys1763740828000 } from './0028-signing-keys.js';
 
 /** Every migration, oldest first. Listed by hand so that a build cannot miss one. */
 export const migrations = [
@@ -19,4 +20,5 @@ export const migrations = [
   Idempotency1763740809000,
   Lists1763740810000,
   CheckContainers1763740820000,
+  SigningKeys1763740828000,
 ];

@@ -174,14 +174,17 @@ export async function findRevision(db: Queryable, id: PipelineId, version?: numb
   return row;
 }
 
-/** The var sources of the pipeline's present config. */
-export async function findVarSources(db: Queryable, id: PipelineId): Promise<readonly VarSourceConfig[]> {
-  const [row] = await db.query<{ sources: readonly VarSourceConfig[] | null }>(
-    `select v.var_sources as sources from pipelines p
+/** The var sources of the pipeline's present config, and what they may tell of it. */
+export async function findVarSources(
+  db: Queryable,
+  id: PipelineId,
+): Promise<{ readonly sources: readonly VarSourceConfig[]; readonly instanceVars?: JsonObject }> {
+  const [row] = await db.query<{ sources: readonly VarSourceConfig[] | null; instanceVars: JsonObject | null }>(
+    `select v.var_sources as sources, p.instance_vars as "instanceVars" from pipelines p
      join pipeline_revisions v on v.pipeline_id = p.id and v.version = p.config_version where p.id = $1`,
     [id],
   );
-  return row?.sources ?? [];
+  return { sources: row?.sources ?? [], ...(row?.instanceVars ? { instanceVars: row.instanceVars } : {}) };
 }
 
 /** Newest first, without the configs; `before` names the version to go on from. */

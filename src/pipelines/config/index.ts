@@ -7,3 +7,5 @@ export { pipelineJsonSchema } from './pipeline-json-schema.js';
 export * from './parse.js';
 export { parseYaml } from './parse-yaml.js';
 export * from './problem.js';
+export * from './secret-template.js';
+export { readSourceConfig, type SourceOwner } from './var-source-schema.js';

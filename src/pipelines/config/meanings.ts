@@ -23,8 +23,8 @@ export const GROUP: Meanings = {
 
 export const VAR_SOURCE: Meanings = {
   name: 'The name in `((name:key))`.',
-  type: 'Kind of source. This server has `dummy`.',
-  config: 'For `dummy`: `vars`, a map of values, which may use other sources.',
+  type: 'Kind of source: `dummy`, `vault`, `ssm`, `secretsmanager` or `idtoken`.',
+  config: 'By type; its values may use plain vars and other sources.',
 };
 
 export const DISPLAY: Meanings = {

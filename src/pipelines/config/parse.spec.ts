@@ -229,9 +229,49 @@ jobs:
       "p.yml:2:31: var_sources.v.type: unknown credential manager type: valt; did you mean 'vault'?",
     ],
     [
-      'a var source type that only Concourse has',
-      'jobs: [{name: a}]\nvar_sources: [{name: v, type: vault, config: {url: x}}]',
-      "p.yml:2:31: var_sources.v.type: credential manager type 'vault' is not supported by this server; use type 'dummy', or plain ((vars)) with the server's --vars-dir",
+      'a var source type that is for the server only',
+      'jobs: [{name: a}]\nvar_sources: [{name: v, type: kubernetes}]',
+      'p.yml:2:31: var_sources.v.type: unknown credential manager type: kubernetes',
+    ],
+    [
+      'a vault that nobody can log in to',
+      'jobs: [{name: a}]\nvar_sources: [{name: v, type: vault, config: {url: "https://v"}}]',
+      'p.yml:2:46: var_sources.v.config: needs client_token, or auth_backend with auth_params',
+    ],
+    [
+      'a vault without its address',
+      'jobs: [{name: a}]\nvar_sources: [{name: v, type: vault, config: {client_token: ((t))}}]',
+      'p.yml:2:46: var_sources.v.config: has no url',
+    ],
+    [
+      'an unknown key of a var source',
+      'jobs: [{name: a}]\nvar_sources: [{name: v, type: vault, config: {url: "https://v", client_token: ((t)), path_prefx: x}}]',
+      "p.yml:2:86: var_sources.v.config.path_prefx: unknown field 'path_prefx'; did you mean 'path_prefix'?",
+    ],
+    [
+      'an address with a password',
+      'jobs: [{name: a}]\nvar_sources: [{name: v, type: vault, config: {url: "https://u:hidden@v", client_token: ((t))}}]',
+      'p.yml:2:52: var_sources.v.config.url: must be a plain address, without user, query or fragment',
+    ],
+    [
+      'a path template that names something else',
+      'jobs: [{name: a}]\nvar_sources: [{name: v, type: ssm, config: {region: r, access_key: a, secret_key: b, team_secret_template: "/{{.Job}}/{{.Secret}}"}}]',
+      'p.yml:2:108: var_sources.v.config.team_secret_template: knows {{.Team}}, {{.Pipeline}} and {{.Secret}} only',
+    ],
+    [
+      "a pipeline that wants to be the server's machine",
+      'jobs: [{name: a}]\nvar_sources: [{name: v, type: secretsmanager, config: {region: r}}]',
+      "p.yml:2:55: var_sources.v.config: needs access_key and secret_key; the identity of the server's machine is for the server's own credential manager",
+    ],
+    [
+      'a token that lives too long',
+      'jobs: [{name: a}]\nvar_sources: [{name: v, type: idtoken, config: {expires_in: 25h}}]',
+      'p.yml:2:61: var_sources.v.config.expires_in: must be from 1s to 24h',
+    ],
+    [
+      'a token signed in another way',
+      'jobs: [{name: a}]\nvar_sources: [{name: v, type: idtoken, config: {algorithm: HS256}}]',
+      "p.yml:2:60: var_sources.v.config.algorithm: must be one of RS256, ES256, not 'HS256'",
     ],
     [
       'a dummy var source without vars',
@@ -281,6 +321,12 @@ jobs:
       'jobs: [{name: a, build_logs_to_retain: 3}]',
       'deprecated_field',
       'jobs.a.build_logs_to_retain',
+    ],
+    [
+      'a source that is new at every check',
+      `${GOOD.replace('uri: x', 'uri: ((t:token))')}\nvar_sources: [{name: t, type: idtoken}]`,
+      'pipeline',
+      'resources.repo.source',
     ],
     [
       'a var that hides another',

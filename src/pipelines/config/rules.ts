@@ -4,10 +4,11 @@ import { findCycle } from './cycle.js';
 import type { Path } from './finding.js';
 import { checkIdentifier } from './identifier.js';
 import { isBrokenGlob, isGlob, matchesName } from './name-glob.js';
-import { hint, isMap, type Findings } from './shape.js';
+import { hint, type Findings } from './shape.js';
 import { expandPassed, jobsIn } from './job-graph.js';
 import { StepRules, surroundingsOf, type Surroundings } from './step-rules.js';
 import { stepsOf } from './steps.js';
+import { checkVarSource } from './var-source-schema.js';
 
 /**
  * The laws of a pipeline that span fields (pipeline-language §8). Works on what could be read, so items may lack
@@ -58,23 +59,11 @@ function checkUse(resources: readonly ResourceConfig[], around: Surroundings, fo
   });
 }
 
-const VAR_SOURCE_TYPES = ['vault', 'dummy', 'ssm', 'secretsmanager', 'idtoken'];
-
 function checkVarSources(config: PipelineConfig, found: Findings): void {
   const sources = config.var_sources ?? [];
   const names = new Set(sources.map((source) => source.name));
-  sources.forEach(({ type, config }, index) => {
-    const at = ['var_sources', index, 'type'];
-    if (type !== undefined && !VAR_SOURCE_TYPES.includes(type)) {
-      found.problem(at, `unknown credential manager type: ${type}`, hint(type, VAR_SOURCE_TYPES));
-    } else if (type !== undefined && type !== 'dummy') {
-      found.problem(at, `credential manager type '${type}' is not supported by this server`, {
-        hint: "use type 'dummy', or plain ((vars)) with the server's --vars-dir",
-      });
-    } else if (type === 'dummy' && !isMap(config?.vars)) {
-      found.problem(['var_sources', index], "a dummy var source needs 'config: {vars: …}', a map");
-    }
-  });
+  sources.forEach((source, index) => checkVarSource(source, ['var_sources', index], found));
+  warnOfTokens(config, found);
   const needs = new Map(
     sources.map((source) => [
       source.name,
@@ -86,6 +75,18 @@ function checkVarSources(config: PipelineConfig, found: Findings): void {
   reportCycles(needs, (name, cycle) => {
     const index = sources.findIndex((source) => source.name === name);
     found.problem(['var_sources', index], 'could not resolve inter-dependent var sources', { hint: cycle });
+  });
+}
+
+/** The token is another at every check, and so is the source of the resource. */
+function warnOfTokens({ resources = [], var_sources: sources = [] }: PipelineConfig, found: Findings): void {
+  const tokens = sources.filter(({ type }) => type === 'idtoken').map(({ name }) => name);
+  resources.forEach(({ source }, index) => {
+    const used = varsIn(source ?? {}).find((reference) => tokens.includes(reference.source ?? ''));
+    if (used === undefined) return;
+    found.warn('pipeline', ['resources', index, 'source'], `((${used.text})) is a new token at every check`, {
+      hint: 'each begins a new version history: use it in params and tasks',
+    });
   });
 }
 

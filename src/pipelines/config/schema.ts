@@ -23,6 +23,7 @@ import {
   type Shape,
 } from './shape.js';
 import { duration, interval, limits, taskConfig, version } from './task-schema.js';
+import { VAR_SOURCE_LAWS } from './var-source-schema.js';
 
 /** Field by field what a pipeline may hold; laws that span fields are in rules.ts. */
 
@@ -195,6 +196,11 @@ const resourceType = fields(
   { required: TYPED, meanings: mean.RESOURCE_TYPE },
 );
 
+const varSource = fields(
+  { name: looseText, type: looseText, config: opaqueMap },
+  { required: TYPED, meanings: mean.VAR_SOURCE },
+);
+
 const SECTIONS: Readonly<Record<string, Shape>> = {
   groups: list(
     fields(
@@ -202,9 +208,7 @@ const SECTIONS: Readonly<Record<string, Shape>> = {
       { required: NAMED, meanings: mean.GROUP },
     ),
   ),
-  var_sources: list(
-    fields({ name: looseText, type: looseText, config: opaqueMap }, { required: TYPED, meanings: mean.VAR_SOURCE }),
-  ),
+  var_sources: list(described({ ...varSource.json, allOf: VAR_SOURCE_LAWS }, varSource)),
   resources: list(
     fields(
       {
