@@ -20,6 +20,8 @@ export type Answer = {
   readonly body?: string | Buffer;
   /** The connection breaks after so many bytes of the body. */
   readonly breakAfter?: number;
+  /** It never comes. */
+  readonly isSilent?: boolean;
 };
 
 /** A server on 127.0.0.1 that answers as the test says and remembers what it was asked. */
@@ -73,7 +75,8 @@ export class HttpDouble {
     const { method = '', headers } = request;
     const seen = { method, headers, path: url.pathname, query: url.searchParams, body: Buffer.concat(chunks) };
     this.seen.push(seen);
-    const { status = 200, headers: more = {}, body = '', breakAfter } = answer(seen);
+    const { status = 200, headers: more = {}, body = '', breakAfter, isSilent } = answer(seen);
+    if (isSilent) return;
     const bytes = Buffer.from(body);
     response.writeHead(status, { 'content-length': String(bytes.length), ...more });
     if (breakAfter === undefined) {

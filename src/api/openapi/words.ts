@@ -119,6 +119,7 @@ export const TAGS: readonly Json[] = [
   { name: 'root', description: 'For people with a browser.' },
   { name: 'info', description: 'What anyone may know of this server.' },
   { name: 'open-api', description: 'This document.' },
+  { name: 'well-known', description: 'What makes ID tokens of this server believable.' },
   { name: 'login', description: 'Logging in with a browser.' },
   { name: 'sky', description: 'Logging in and out as a program.' },
   { name: 'users', description: 'Who asks, and who was here.' },

@@ -72,6 +72,8 @@ export function isAwsError(error: unknown, ...names: readonly string[]): boolean
 
 function asSourceError(error: AwsError): SourceError {
   const status = error.$metadata?.httpStatusCode;
+  if (status === undefined && '$response' in error)
+    return new SourceError('the connection to AWS broke', true, { cause: error }); // in the middle of an answer
   const isThrottled = error.$retryable?.throttling === true || error.name.startsWith('Throttling');
   const isPassing = isThrottled || isConnectionTrouble(error) || (status !== undefined && status >= 500);
   const words = error.message === '' || error.message === 'UnknownError' ? '' : `: ${error.message.slice(0, 300)}`;

@@ -41,7 +41,7 @@ export class KubernetesSource implements SecretSource {
   places(name: string, { teamName, pipelineName }: SecretOwner): string[] {
     const names = pipelineName === undefined ? [name] : [`${pipelineName}.${name}`, name];
     const namespace = `${this.prefix}${teamName}`;
-    return isPathPart(namespace) ? names.filter(isPathPart).map((secret) => `${namespace}/${secret}`) : [];
+    return isPathPart(namespace) && isPathPart(name) ? names.map((secret) => `${namespace}/${secret}`) : [];
   }
 
   async read(place: string): Promise<Secret | undefined> {
