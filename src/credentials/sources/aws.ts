@@ -72,8 +72,9 @@ export function isAwsError(error: unknown, ...names: readonly string[]): boolean
 
 function asSourceError(error: AwsError): SourceError {
   const status = error.$metadata?.httpStatusCode;
-  if (status === undefined && '$response' in error)
-    return new SourceError('the connection to AWS broke', true, { cause: error }); // in the middle of an answer
+  // Errors of AWS have names of their own: this one is of an answer that broke off.
+  if (error.name === 'Error' && (status === undefined || status < 300))
+    return new SourceError('the connection to AWS broke', true, { cause: error });
   const isThrottled = error.$retryable?.throttling === true || error.name.startsWith('Throttling');
   const isPassing = isThrottled || isConnectionTrouble(error) || (status !== undefined && status >= 500);
   const words = error.message === '' || error.message === 'UnknownError' ? '' : `: ${error.message.slice(0, 300)}`;
