@@ -42,6 +42,21 @@ describe('settings', () => {
     expect(parse([], { DATABASE_URL: 'postgres://h/d' }).databaseUrl).toBe('postgres://h/d');
   });
 
+  it('takes one credential manager, by the keys of a var source', () => {
+    const { vault } = parse(['--vault-url', 'https://v/', '--vault-auth-backend-max-ttl=1h'], {
+      WEIR_VAULT_AUTH_PARAM: 'role_id:r,secret_id:a:b',
+      WEIR_VAULT_LOOKUP_TEMPLATES: '/{{.Team}}/{{.Secret}},/{{.Secret}}',
+      WEIR_VAULT_INSECURE_SKIP_VERIFY: 'true',
+    });
+    expect(vault).toEqual({
+      url: 'https://v',
+      auth_max_ttl: '1h',
+      auth_params: { role_id: 'r', secret_id: 'a:b' },
+      lookup_templates: ['/{{.Team}}/{{.Secret}}', '/{{.Secret}}'],
+      insecure_skip_verify: true,
+    });
+  });
+
   it.each([
     ['ci=https://git.example.com/app.git', { name: 'ci', uri: 'https://git.example.com/app.git' }],
     ['ci=git@example.com:app.git#main', { name: 'ci', uri: 'git@example.com:app.git', branch: 'main' }],
@@ -52,6 +67,14 @@ describe('settings', () => {
   });
 
   it.each([
+    [['--vault-path-prefix', 'x'], {}, '--vault-path-prefix needs --vault-url'],
+    [['--kubernetes-token-file', 'x'], {}, '--kubernetes-token-file needs --kubernetes-in-cluster or --kubernetes-url'],
+    [
+      ['--vars-dir', '/v', '--aws-ssm-region', 'r'],
+      {},
+      'the server has one source of values: give only one of --vars-dir, --aws-ssm-region; pipelines may have more in var_sources',
+    ],
+    [['--vault-auth-param', 'secret'], {}, '--vault-auth-param: the value is not name:value, with commas between'],
     [['--prot', '1'], {}, 'unknown flag --prot; did you mean "--port"? --help lists the flags'],
     [['serve'], {}, 'unknown flag serve; --help lists the flags'],
     [['--port'], {}, '--port needs a value: a whole number from 0 to 65535'],

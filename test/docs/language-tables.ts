@@ -21,6 +21,7 @@ export function languageTables(): ReadonlyMap<string, string> {
     ['resource', keyTable(section('resources'), false)],
     ['resource_type', keyTable(section('resource_types'), false)],
     ['var_source', keyTable(section('var_sources'), false)],
+    ...sourceTypes(section('var_sources')),
     ['group', keyTable(section('groups'), false)],
     ['display', keyTable(pipeline.properties?.['display'] ?? {}, false)],
     ['task config', keyTable(task ?? {}, true)],
@@ -28,6 +29,14 @@ export function languageTables(): ReadonlyMap<string, string> {
     ['across', keyTable(across, false)],
     ['passed', keyTable(pipeline.definitions.passed, false)],
     ...[...kinds].map(([kind, step]) => [kind, keyTable(without(step, common), kind === 'in_parallel')] as const),
+  ]);
+}
+
+/** What each type of var source takes: the conclusions of the laws that tell the types apart. */
+function sourceTypes({ allOf = [] }: Laws): (readonly [string, string])[] {
+  return allOf.map(({ if: { properties }, then }) => [
+    `var_source ${String(properties?.['type']?.const)}`,
+    keyTable(then.properties?.['config'] ?? {}, false),
   ]);
 }
 
@@ -64,6 +73,10 @@ function looseType(types: readonly unknown[]): unknown {
 
 function itemOf(schema: Schema | undefined): Schema {
   return schema?.items ?? schema?.anyOf?.find(({ items }) => items !== undefined)?.items ?? {};
+}
+
+interface Laws extends Schema {
+  readonly allOf?: readonly { readonly if: Schema; readonly then: Schema }[];
 }
 
 function without(schema: Schema | undefined, keys: readonly string[]): Schema {
