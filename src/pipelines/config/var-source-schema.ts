@@ -118,8 +118,8 @@ export const VAR_SOURCE_TYPES: readonly string[] = ['dummy', ...Object.keys(CONF
 
 /** What the type says of the config, for editors. */
 export const VAR_SOURCE_LAWS: readonly JsonSchema[] = Object.entries(CONFIGS).map(([type, { json }]) => ({
-  if: { properties: { type: { const: type } }, required: ['type'] },
-  then: { properties: { config: json } },
+  if: { properties: { type: { const: type, description: `For \`${type}\`.` } }, required: ['type'] },
+  then: { properties: { config: { ...json, description: `The config of \`${type}\`.` } } },
 }));
 
 /** Whose source it is: a pipeline's brings its own credentials, the server's may use those of its machine. */
