@@ -91,7 +91,9 @@ describe('the folder of vars', () => {
     chmodSync(path.join(varsDir, 'main/locked'), 0);
     const failure = await find('locked').catch((error: Error) => error.message);
     // The superuser may read everything.
-    expect(failure).toBe(process.getuid?.() === 0 ? 'x' : "var 'locked': the folder of vars: its file cannot be read: EACCES");
+    expect(failure).toBe(
+      process.getuid?.() === 0 ? 'x' : "var 'locked': the folder of vars: its file cannot be read: EACCES",
+    );
   });
 });
 
