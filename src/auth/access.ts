@@ -131,10 +131,26 @@ export function rolesIn(auth: TeamAuth, identity: Identity): Role[] {
   return ROLES.filter((role) => auth[role] !== undefined && isHolder(auth[role], identity)).reverse();
 }
 
-function isHolder({ users, groups }: RoleHolders, { connector, subject, name, groups: own }: Identity): boolean {
-  if (users.length === 0 && groups.length === 0) return true;
-  const lower = (texts: readonly string[]): string[] => texts.map((text) => text.toLowerCase());
-  const mine = lower([`${connector}:${subject}`, `${connector}:${name}`]);
-  const myGroups = lower(own.filter((group) => group !== '').map((group) => `${connector}:${group}`));
-  return lower(users).some((user) => mine.includes(user)) || lower(groups).some((group) => myGroups.includes(group));
+function isHolder(holders: RoleHolders, { connector, subject, name, groups: own }: Identity): boolean {
+  const { users, groups } = lowered(holders);
+  if (users.size === 0 && groups.size === 0) return true;
+  const isIn = (set: ReadonlySet<string>, text: string): boolean => set.has(`${connector}:${text}`.toLowerCase());
+  return isIn(users, subject) || isIn(users, name) || own.some((group) => group !== '' && isIn(groups, group));
+}
+
+interface LoweredHolders {
+  readonly users: ReadonlySet<string>;
+  readonly groups: ReadonlySet<string>;
+}
+
+/** Each request asks every team whether it knows the caller, and teams stay the same for many requests. */
+const loweredHolders = new WeakMap<RoleHolders, LoweredHolders>();
+
+function lowered(holders: RoleHolders): LoweredHolders {
+  const known = loweredHolders.get(holders);
+  if (known) return known;
+  const lower = (texts: readonly string[]): Set<string> => new Set(texts.map((text) => text.toLowerCase()));
+  const made = { users: lower(holders.users), groups: lower(holders.groups) };
+  loweredHolders.set(holders, made);
+  return made;
 }

@@ -7,12 +7,13 @@ import {
   forgetLoginAttempts,
   hasUsers,
   insertFirstUser,
-  listTeams,
+  readRoles,
   recordAudit,
   recordLogin,
   saveToken,
   takeLoginAttempt,
   touchToken,
+  type TeamRow,
   type TokenRow,
 } from '../persistence/index.js';
 import { CLOCK, type Clock } from '../platform/index.js';
@@ -42,6 +43,8 @@ export interface Origin {
 /** Logging in and out, and who somebody is by their token. */
 @Injectable()
 export class AuthService {
+  private roles: { readonly version: number; readonly teams: readonly TeamRow[] } | undefined;
+
   constructor(
     @Inject(Db) private readonly db: Db,
     @Inject(CLOCK) private readonly clock: Clock,
@@ -96,10 +99,18 @@ export class AuthService {
   /** Whoever has this token, with what they may do now; undefined when it is unknown, expired or logged out. */
   async access(token: string): Promise<Access | undefined> {
     const now = this.clock.now();
-    const row = await findToken(this.db, tokenDigest(token), now);
-    if (!row) return undefined;
-    if (row.kind !== 'login') await this.noteUse(row, now);
-    return new Access(row, await listTeams(this.db), this.policy);
+    const found = await findToken(this.db, tokenDigest(token), now);
+    if (!found) return undefined;
+    if (found.token.kind !== 'login') await this.noteUse(found.token, now);
+    return new Access(found.token, await this.teamsAt(found.roleVersion), this.policy);
+  }
+
+  /** All teams with their roles, read again only when the database says that they have changed. */
+  private async teamsAt(version: number): Promise<readonly TeamRow[]> {
+    if (this.roles?.version === version) return this.roles.teams;
+    const roles = await readRoles(this.db);
+    this.roles = roles;
+    return roles.teams;
   }
 
   /** Whoever has no token. */

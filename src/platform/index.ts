@@ -5,6 +5,7 @@ export * from './folder-lock.js';
 export * from './local-paths.js';
 export * from './logger.js';
 export * from './loop-runner.js';
+export * from './marked-cache.js';
 export * from './metrics.js';
 export * from './nest-logger.js';
 export * from './platform.module.js';

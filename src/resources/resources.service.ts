@@ -10,7 +10,6 @@ import {
   type Version,
 } from '../model/index.js';
 import {
-  allResources,
   buildsWithInput,
   buildsWithOutput,
   clearVersions,
@@ -19,11 +18,13 @@ import {
   disableVersion,
   enableVersion,
   findCausality,
+  markResources,
   notify,
   pauseResource,
   pinVersion,
   resourceById,
   resourceNames,
+  resourcesById,
   resourcesOfPipeline,
   resourcesSharingHistory,
   scheduleRequests,
@@ -38,11 +39,14 @@ import {
   type ResourceVersionRow,
   type Tx,
 } from '../persistence/index.js';
-import { ConflictError, NotFoundError, UserError } from '../platform/index.js';
+import { ConflictError, MarkedCache, NotFoundError, UserError } from '../platform/index.js';
 import { toResourceView, toVersionView, type ResourceVersionView, type ResourceView } from './resource-view.js';
 
 /** Larger graphs help nobody and cost the server much. */
 const MOST_CAUSAL_BUILDS = 5_000;
+
+/** About 1 kB each. */
+const MOST_KEPT_VIEWS = 30_000;
 
 /** Who changes something, and why. */
 export interface By {
@@ -53,6 +57,8 @@ export interface By {
 /** Resources as people see and steer them: pause, versions, disabled marks and pins. Each change is one transaction. */
 @Injectable()
 export class ResourcesService {
+  private readonly views = new MarkedCache<ResourceId, ResourceView>(MOST_KEPT_VIEWS);
+
   constructor(@Inject(Db) private readonly db: Db) {}
 
   /** The resource's id. @throws NotFoundError naming a near name. */
@@ -82,9 +88,15 @@ export class ResourcesService {
     return (await this.row(id)).config.public === true;
   }
 
-  /** Active resources of every pipeline that is not archived, or of those among the given ones. */
+  /**
+   * Active resources of every pipeline that is not archived, or of those among the given ones, by team, pipeline and name. One of
+   * which nothing changed is the same object as the last time.
+   */
   async listAll(among?: Iterable<PipelineId>): Promise<ResourceView[]> {
-    return (await allResources(this.db, among && [...among])).map(toResourceView);
+    return this.views.get(await markResources(this.db, among && [...among]), async (ids) => {
+      const rows = await resourcesById(this.db, ids);
+      return new Map(rows.map((row) => [row.id, toResourceView(row)]));
+    });
   }
 
   /** No check brings new versions until it is unpaused; puts, pins and disabled marks still work. Idempotent. */

@@ -1,68 +1,46 @@
-import type { JobId, JobListing, JobShape, PipelineId } from '../model/index.js';
+import type { JobListing, JobShape, PipelineId } from '../model/index.js';
 import {
   findJobShapes,
+  listJobs,
+  markPipelinesOfJobs,
   toJobListing,
-  type JobListingRow,
+  type JobsOf,
   type PipelineShape,
   type Queryable,
 } from '../persistence/index.js';
+import { MarkedCache } from '../platform/index.js';
 
-/** About 2 kB each. */
-const MOST_JOBS = 20_000;
+/** About 20 kB each, with ten jobs. */
+const MOST_PIPELINES = 3_000;
 const NO_SHAPE: JobShape = { groups: [], inputs: [], outputs: [] };
 
-interface Kept extends PipelineShape {
-  readonly listings: Map<JobId, { readonly row: JobListingRow; readonly listing: JobListing }>;
-}
-
 /**
- * Listed jobs, made of what is read each time and what a config says. A config's version never changes, so what is kept of it
- * is right on every server. A job of which nothing changed is the same object again: whoever shows it need not make it anew.
+ * Listed jobs. Those of a pipeline of which nothing changed are the same objects again: whoever shows them need not write them
+ * anew. What a version of its config says of them is kept longer than how they do.
  */
 export class JobListingsCache {
-  private readonly kept = new Map<PipelineId, Kept>();
-  private jobs = 0;
+  private readonly jobs = new MarkedCache<PipelineId, readonly JobListing[]>(MOST_PIPELINES);
+  private readonly shapes = new MarkedCache<PipelineId, PipelineShape>(MOST_PIPELINES);
 
-  /** The job of each row. What a newer config does not know any more has no inputs. */
-  async complete(db: Queryable, rows: readonly JobListingRow[]): Promise<JobListing[]> {
-    const missing = new Set<PipelineId>();
-    for (const { pipelineId, configVersion } of rows)
-      if (this.kept.get(pipelineId)?.configVersion !== configVersion) missing.add(pipelineId);
-    const fresh = new Map<PipelineId, Kept>();
-    if (missing.size > 0)
-      for (const [id, shape] of await findJobShapes(db, [...missing])) fresh.set(id, { ...shape, listings: new Map() });
-    const listings = rows.map((row) => listingOf(row, fresh.get(row.pipelineId) ?? this.kept.get(row.pipelineId)));
-    this.keep(fresh);
+  async list(db: Queryable, of: JobsOf): Promise<JobListing[]> {
+    const marks = await markPipelinesOfJobs(db, of);
+    return (await this.jobs.get(marks, (pipelines) => this.read(db, pipelines))).flat();
+  }
+
+  /** A job that its pipeline's newest config does not know any more has no inputs. */
+  private async read(db: Queryable, pipelines: readonly PipelineId[]): Promise<Map<PipelineId, JobListing[]>> {
+    const rows = await listJobs(db, pipelines);
+    const versions = new Map(rows.map(({ pipelineId, configVersion }) => [pipelineId, configVersion]));
+    const marks = [...versions].map(([id, version]) => ({ id, mark: String(version) }));
+    const known = await this.shapes.get(marks, (ids) => findJobShapes(db, ids));
+    const shapes = new Map(known.map((shape) => [shape.pipelineId, shape.jobs]));
+    const listings = new Map<PipelineId, JobListing[]>();
+    for (const row of rows) {
+      const listing = toJobListing(row, shapes.get(row.pipelineId)?.get(row.id) ?? NO_SHAPE);
+      const others = listings.get(row.pipelineId);
+      if (others) others.push(listing);
+      else listings.set(row.pipelineId, [listing]);
+    }
     return listings;
   }
-
-  private keep(fresh: ReadonlyMap<PipelineId, Kept>): void {
-    for (const [id, shape] of fresh) {
-      this.forget(id);
-      this.kept.set(id, shape);
-      this.jobs += shape.jobs.size;
-    }
-    for (const id of this.kept.keys()) {
-      if (this.jobs <= MOST_JOBS) return;
-      this.forget(id); // the oldest
-    }
-  }
-
-  private forget(id: PipelineId): void {
-    this.jobs -= this.kept.get(id)?.jobs.size ?? 0;
-    this.kept.delete(id);
-  }
-}
-
-function listingOf(row: JobListingRow, kept: Kept | undefined): JobListing {
-  const known = kept?.listings.get(row.id);
-  if (known && isSame(known.row, row)) return known.listing;
-  const listing = toJobListing(row, kept?.jobs.get(row.id) ?? NO_SHAPE);
-  kept?.listings.set(row.id, { row, listing });
-  return listing;
-}
-
-function isSame(a: JobListingRow, b: JobListingRow): boolean {
-  for (const column in a) if (a[column as keyof JobListingRow] !== b[column as keyof JobListingRow]) return false;
-  return true;
 }

@@ -19,7 +19,6 @@ import {
   jobById,
   jobNames,
   jobStatuses,
-  listJobs,
   nextInputs,
   readJobSnapshot,
   scheduleRequests,
@@ -75,12 +74,12 @@ export class JobsService {
 
   /** Active jobs of the pipeline, in order of creation. */
   async list(pipelineId: PipelineId): Promise<JobListing[]> {
-    return this.listings.complete(this.db, await listJobs(this.db, { pipelineId }));
+    return this.listings.list(this.db, { pipelineId });
   }
 
   /** Active jobs of every pipeline that is not archived, or of those among the given ones, by team and pipeline. */
   async listAll(among?: Iterable<PipelineId>): Promise<JobListing[]> {
-    return this.listings.complete(this.db, await listJobs(this.db, { among: among && [...among] }));
+    return this.listings.list(this.db, { among: among && [...among] });
   }
 
   /** How the jobs of a pipeline, or of a team's pipelines that are not archived, do, in short. */

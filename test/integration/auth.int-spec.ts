@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import {
   AuthService,
   LocalConnector,
@@ -43,6 +43,62 @@ describe('the first user', () => {
     const { password } = await firstUser();
     const rows = await t.db.query(`select row_to_json(u)::text as text from users u`);
     expect(JSON.stringify(rows)).not.toContain(password);
+  });
+});
+
+describe('a role', () => {
+  const setRole = (holders: unknown): Promise<unknown> =>
+    t.db.query(`update teams set auth = $1 where name = 'watched'`, [JSON.stringify({ viewer: holders })]);
+  const mine = { users: ['local:ana'], groups: [] };
+  const noMore = { users: ['local:somebody'], groups: [] };
+
+  it('that is taken away counts at once, on every server', async () => {
+    await t.db.query(`insert into teams (name, auth) values ('watched', '{}')`);
+    const servers = [newService(), newService()];
+    const { token } = await auth.issue({ connector: 'local', subject: 'ana', name: 'ana', email: '', groups: [] });
+    const seen = (): Promise<(readonly string[] | undefined)[]> =>
+      Promise.all(servers.map(async (server) => (await server.access(token))?.roles['watched']));
+    for (const [holders, roles] of [
+      [mine, ['viewer']],
+      [noMore, undefined],
+      [mine, ['viewer']],
+    ] as const) {
+      await setRole(holders);
+      expect(await seen()).toEqual([roles, roles]);
+    }
+    await t.db.query(`update teams set name = 'renamed' where name = 'watched'`);
+    expect(await seen()).toEqual([undefined, undefined]);
+    await t.db.query(`update teams set name = 'watched' where name = 'renamed'`);
+    expect(await seen()).toEqual([['viewer'], ['viewer']]);
+    await t.db.query(`delete from teams where name = 'watched'`);
+    expect(await seen()).toEqual([undefined, undefined]);
+  });
+
+  it('counts from the moment at which its change is committed, whatever was read meanwhile', async () => {
+    await t.db.query(`insert into teams (name, auth) values ('watched', $1)`, [JSON.stringify({ viewer: mine })]);
+    const { token } = await auth.issue({ connector: 'local', subject: 'ana', name: 'ana', email: '', groups: [] });
+    const roles = async (): Promise<unknown> => (await auth.access(token))?.roles['watched'];
+    await t.db.tx(async (tx) => {
+      await tx.query(`update teams set auth = '{}' where name = 'watched'`);
+      expect(await roles()).toEqual(['viewer']);
+    });
+    expect(await roles()).toBeUndefined();
+  });
+
+  it('is read again only when some team has changed', async () => {
+    const { token } = await auth.issue({ connector: 'local', subject: 'ana', name: 'ana', email: '', groups: [] });
+    const teams = (await auth.access(token))?.visibleTeams;
+    const read = jest.spyOn(t.db, 'query');
+    try {
+      await auth.access(token);
+      expect(read.mock.calls.length).toBe(1);
+      await t.db.query(`update teams set auth = auth where name = 'main'`);
+      read.mockClear();
+      expect((await auth.access(token))?.visibleTeams).toEqual(teams);
+      expect(read.mock.calls.length).toBe(2);
+    } finally {
+      read.mockRestore();
+    }
   });
 });
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { PipelineConfig, PipelineId, TeamId } from '../../src/model/index.js';
 import { listBuilds, type BuildPageRequest } from '../../src/persistence/index.js';
 import { PipelinesService } from '../../src/pipelines/index.js';
+import { ResourcesService } from '../../src/resources/index.js';
 import { JobsService } from '../../src/scheduling/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { createTestDb, type TestDb } from '../support/test-db.js';
@@ -134,6 +135,37 @@ describe('the list of jobs', () => {
     expect(await jobs.list(id)).toEqual(await jobs.listAll([id]));
   });
 
+  it('shows at once whatever changes about a job, and keeps the others as they are', async () => {
+    const setter = new PipelinesService(t.db);
+    await setter.setPipeline({ ...request, name: 'watched', config: config(['a', 'b']) });
+    const { id } = await setter.getPipeline({ teamName: 'main', name: 'watched' });
+    const jobs = new JobsService(t.db);
+    const changes = [
+      `update jobs set has_new_inputs = true where name = 'a' and pipeline_id = $1`,
+      `update jobs set paused = true, paused_by = 'ana', paused_at = now() where name = 'a' and pipeline_id = $1`,
+      `insert into builds (team_id, pipeline_id, job_id, name, status) select p.team_id, p.id, j.id, '1', 'pending'
+         from jobs j join pipelines p on p.id = j.pipeline_id where j.name = 'a' and p.id = $1`,
+      `update jobs j set next_build_id = b.id from builds b where b.job_id = j.id and j.pipeline_id = $1`,
+      `update builds set status = 'started', started_at = now(), plan = '{}', inputs_ready = true where pipeline_id = $1`,
+      `update builds set status = 'succeeded', ended_at = now() where pipeline_id = $1`,
+      `update jobs set latest_completed_build_id = next_build_id, next_build_id = null, transition_build_id = next_build_id
+         where name = 'a' and pipeline_id = $1`,
+      `update pipelines set name = 'seen' where id = $1`,
+      `update teams set name = 'renamed' where name = 'main' and $1::bigint > 0`,
+      `update teams set name = 'main' where name = 'renamed' and $1::bigint > 0`,
+    ];
+    for (const change of changes) {
+      await t.db.query(change, [id]);
+      expect(await jobs.listAll([id])).toEqual(await new JobsService(t.db).listAll([id]));
+    }
+    expect(await jobs.listAll([id])).toMatchObject([
+      { pipelineName: 'seen', finishedBuild: { name: '1' } },
+      { name: 'b' },
+    ]);
+    const [before, after] = [await jobs.listAll([id]), await jobs.listAll([id])];
+    expect(after.every((job, place) => job === before[place])).toBe(true);
+  });
+
   it('holds jobs of the given pipelines only', async () => {
     const jobs = new JobsService(t.db);
     expect(await jobs.listAll([])).toEqual([]);
@@ -141,5 +173,43 @@ describe('the list of jobs', () => {
     const some: PipelineId[] = [...new Set(all.map(({ pipelineId }) => pipelineId))].slice(0, 3);
     expect(await jobs.listAll(some)).toEqual(all.filter(({ pipelineId }) => some.includes(pipelineId)));
     expect(all.length).toBeGreaterThan(some.length);
+  });
+});
+
+describe('the list of resources', () => {
+  it('shows at once whatever changes about a resource, and keeps the others as they are', async () => {
+    const setter = new PipelinesService(t.db);
+    const resources = ['one', 'two'].map((name) => ({ name, type: 'mock', icon: 'git', source: {} }));
+    const jobs = [{ name: 'j', plan: [{ get: 'one' }, { get: 'two' }] }];
+    await setter.setPipeline({ teamName: 'main', name: 'resources', by: 'ann', config: { resources, jobs } });
+    const { id } = await setter.getPipeline({ teamName: 'main', name: 'resources' });
+    const service = new ResourcesService(t.db);
+    const one = `(select id from resources where name = 'one' and pipeline_id = $1)`;
+    const changes = [
+      `with made as (insert into histories (config_digest) values ('digest-of-one') returning id)
+         update resources set history_id = made.id from made where resources.id = ${one}`,
+      `update histories set check_started_at = now(), check_claim = 'c', check_claimed_until = now() + interval '1 hour' where config_digest = 'digest-of-one' and $1::bigint > 0`,
+      `update histories set check_ended_at = now(), check_claim = null, check_claimed_until = null, check_succeeded = false,
+         check_error = 'no' where config_digest = 'digest-of-one' and $1::bigint > 0`,
+      `insert into pins (resource_id, version, origin, comment, pinned_by) select ${one}, '{"a": "b"}', 'api', '', 'ana'`,
+      `update pins set comment = 'because' where resource_id = ${one}`,
+      `delete from pins where resource_id = ${one}`,
+      `insert into builds (team_id, pipeline_id, resource_id, name, status) select team_id, id, ${one}, 'check', 'pending' from pipelines where id = $1`,
+      `update resources set paused = true, paused_by = 'ana', paused_at = now() where id = ${one}`,
+      `update pipelines set name = 'known' where id = $1`,
+    ];
+    for (const change of changes) {
+      const before = await service.listAll([id]);
+      await t.db.query(change, [id]);
+      const after = await service.listAll([id]);
+      expect(after).toEqual(await new ResourcesService(t.db).listAll([id]));
+      expect({ change, isSame: after[0] === before[0] }).toEqual({ change, isSame: false });
+      if (!change.startsWith('update pipelines')) expect(after[1]).toBe(before[1]);
+    }
+    expect(await service.listAll([id])).toMatchObject([
+      { name: 'one', pipeline_name: 'known', check_error: 'no', paused: true, build: { status: 'failed' } },
+      { name: 'two' },
+    ]);
+    expect(await service.list(id)).toEqual(await service.listAll([id]));
   });
 });

@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, Inject, Post, Put, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Header, Inject, Post, Put, Query } from '@nestjs/common';
 import { z } from 'zod';
 import { Gatekeeper, type Access } from '../../auth/index.js';
 import { BuildsService } from '../../builds/index.js';
@@ -10,6 +10,7 @@ import { ThePipeline, TheResource, TheResourceDiscreetly } from '../http/params.
 import { OncePipe, Valid } from '../http/validate.js';
 import { Caller, Who } from '../http/who.js';
 import { toBuildView } from '../mappers/build.mapper.js';
+import { listWriter } from '../mappers/list-writer.js';
 
 const RESOURCE = 'teams/:team/pipelines/:pipeline/resources/:resource';
 /** `shallow` looks for no newer images of the resource's types. */
@@ -18,6 +19,7 @@ export const checkRequest = z.object({
   shallow: z.boolean().optional(),
 });
 export type CheckRequest = z.infer<typeof checkRequest>;
+const writeResources = listWriter((view: ResourceView) => view);
 const cacheRequest = z.object({ version: z.record(z.string(), z.string()).nullish() });
 const pinCommentRequest = z.object({ pin_comment: z.string().max(10_000) });
 
@@ -31,9 +33,10 @@ export class ResourcesController {
   ) {}
 
   @Get('resources')
-  async listAll(@Caller() access: Access): Promise<readonly ResourceView[]> {
+  @Header('content-type', 'application/json')
+  async listAll(@Caller() access: Access): Promise<string> {
     const ids = await this.gatekeeper.visiblePipelineIds(access);
-    return this.resources.listAll(ids);
+    return writeResources(await this.resources.listAll(ids));
   }
 
   @Get('teams/:team/pipelines/:pipeline/resources')

@@ -9,6 +9,7 @@ import {
 import type { Access } from '../../auth/index.js';
 import { buildViewsFor, toBuildSummary } from './build.mapper.js';
 import { given, seconds, some } from './fields.js';
+import { listWriter } from './list-writer.js';
 
 /** A job as clients of Concourse know it; `pause_reason` and `why` (why nothing runs, in words) are ours. */
 export function toJobView(job: Job, access: Access): Record<string, unknown> {
@@ -27,20 +28,8 @@ export function toJobView(job: Job, access: Access): Record<string, unknown> {
   };
 }
 
-/** Listed jobs as the JSON text of an answer. A job that has not changed since the last list is not written again. */
-export function toJobSummaries(jobs: readonly JobListing[]): string {
-  return `[${jobs.map(summaryText).join(',')}]`;
-}
-
-const knownTexts = new WeakMap<JobListing, string>();
-
-function summaryText(job: JobListing): string {
-  const known = knownTexts.get(job);
-  if (known !== undefined) return known;
-  const text = JSON.stringify(toJobSummary(job));
-  knownTexts.set(job, text);
-  return text;
-}
+/** Listed jobs as the JSON text of an answer. */
+export const toJobSummaries = listWriter(toJobSummary);
 
 function toJobSummary(job: JobListing): Record<string, unknown> {
   const summaryOf = (build: ListedBuild | undefined) => build && toBuildSummary(build, job);

@@ -27,6 +27,7 @@ import { Pipeline } from './pipeline.entity.js';
 import { PipelineRevision } from './pipeline-revision.entity.js';
 import { PipelineSource } from './pipeline-source.entity.js';
 import { Resource } from './resource.entity.js';
+import { RoleVersion } from './role-version.entity.js';
 import { RuntimeRow } from './runtime.entity.js';
 import { SigningKey } from './signing-key.entity.js';
 import { StepSlot } from './step-slot.entity.js';
@@ -40,6 +41,7 @@ import { Wall } from './wall.entity.js';
 /** Every entity, for TypeORM: they must agree with what the migrations made (a test compares them). */
 export const entities = [
   Team,
+  RoleVersion,
   User,
   Token,
   LoginAttempt,

@@ -8,6 +8,7 @@ import { Idempotency1763740809000 } from './0009-idempotency.js';
 import { Lists1763740810000 } from './0010-lists.js';
 import { CheckContainers1763740820000 } from './0020-check-containers.js';
 import { SigningKeys1763740828000 } from './0028-signing-keys.js';
+import { RoleVersion1763740830000 } from './0030-role-version.js';
 
 /** Every migration, oldest first. Listed by hand so that a build cannot miss one. */
 export const migrations = [
@@ -21,4 +22,5 @@ export const migrations = [
   Lists1763740810000,
   CheckContainers1763740820000,
   SigningKeys1763740828000,
+  RoleVersion1763740830000,
 ];

@@ -7,6 +7,7 @@ import type {
   PauseInfo,
   PipelineId,
 } from '../../model/index.js';
+import type { Marked } from '../../platform/index.js';
 import type { Queryable } from '../db.js';
 import { pauseColumn } from './job-shapes.js';
 
@@ -17,17 +18,14 @@ type BuildColumns<Kind extends string> = {
   readonly [Field in keyof ListedBuild as `${Kind}_${Field}`]: ListedBuild[Field] | null;
 };
 
-/**
- * What the rows know of a listed job, beside what its pipeline's config tells. Flat, so that two rows can be compared:
- * `instanceVars` and `paused` are JSON texts.
- */
+/** What the rows know of a listed job, beside what its pipeline's config tells. */
 export type JobListingRow = BuildColumns<'next'> &
   BuildColumns<'finished'> &
   BuildColumns<'transition'> &
   Omit<JobListing, keyof JobShape | 'nextBuild' | 'finishedBuild' | 'transitionBuild' | 'instanceVars' | 'paused'> & {
     readonly configVersion: number;
-    readonly instanceVars: string | null;
-    readonly paused: string | null;
+    readonly instanceVars: JsonObject | null;
+    readonly paused: PauseInfo | null;
     readonly transitionId: BuildId | null;
   };
 
@@ -39,23 +37,38 @@ const columns = (kind: string): string => `
   floor(extract(epoch from ${kind}.started_at))::bigint as "${kind}_startedAt",
   floor(extract(epoch from ${kind}.ended_at))::bigint as "${kind}_endedAt"`;
 
-/** Active jobs: of one pipeline in order of creation, of all by team and pipeline. */
-export async function listJobs(db: Queryable, of: JobsOf): Promise<JobListingRow[]> {
-  const [condition, order, value] =
+/**
+ * The pipelines that have active jobs, by team and name, each with a mark that is another one as soon as anything is that the list shows of
+ * its jobs: a row that was written again has another `xmin`, and of a build that has ended nothing changes any more.
+ */
+export async function markPipelinesOfJobs(db: Queryable, of: JobsOf): Promise<Marked<PipelineId>[]> {
+  const [condition, value] =
     'pipelineId' in of
-      ? ['p.id = $1', 'j.id', of.pipelineId]
-      : ['not p.archived and ($1::bigint[] is null or p.id = any($1))', 't.name, p.name, p.id, j.id', of.among ?? null];
+      ? ['p.id = $1', of.pipelineId]
+      : ['not p.archived and ($1::bigint[] is null or p.id = any($1))', of.among ?? null];
+  return db.query<Marked<PipelineId>>(
+    `select p.id, concat_ws(' ', p.xmin, t.xmin,
+       string_agg(j.id || '.' || j.xmin || coalesce(n.status || coalesce(n.started_at::text, ''), ''), ' ' order by j.id)) as mark
+     from jobs j join pipelines p on p.id = j.pipeline_id join teams t on t.id = p.team_id
+     left join lateral (select status, started_at from builds where id = j.next_build_id offset 0) n on true
+     where j.active and ${condition} group by t.name, p.name, p.id, p.xmin, t.xmin order by t.name, p.name, p.id`,
+    [value],
+  );
+}
+
+/** Active jobs of these pipelines, those of each in order of creation. */
+export async function listJobs(db: Queryable, pipelines: readonly PipelineId[]): Promise<JobListingRow[]> {
   return db.query<JobListingRow>(
     `select j.id, j.name, t.name as "teamName", p.id as "pipelineId", p.name as "pipelineName", p.config_version as "configVersion",
-       p.instance_vars::text as "instanceVars", (${pauseColumn('j')})::text as paused, j.has_new_inputs as "hasNewInputs",
+       p.instance_vars as "instanceVars", ${pauseColumn('j')} as paused, j.has_new_inputs as "hasNewInputs",
        j.disable_manual_trigger as "disablesManualTrigger", j.disable_reruns as "disablesReruns",
        ${columns('next')}, ${columns('finished')}, ${columns('transition')}, j.transition_build_id as "transitionId"
      from jobs j join pipelines p on p.id = j.pipeline_id join teams t on t.id = p.team_id
      ${build('next', 'j.next_build_id')}
      ${build('finished', 'j.latest_completed_build_id')}
      ${build('transition', 'nullif(j.transition_build_id, j.latest_completed_build_id)')}
-     where j.active and ${condition} order by ${order}`,
-    [value],
+     where j.active and p.id = any($1::bigint[]) order by j.id`,
+    [pipelines],
   );
 }
 
@@ -74,8 +87,8 @@ export function toJobListing(row: JobListingRow, shape: JobShape): JobListing {
     teamName: row.teamName,
     pipelineId: row.pipelineId,
     pipelineName: row.pipelineName,
-    instanceVars: row.instanceVars === null ? undefined : (JSON.parse(row.instanceVars) as JsonObject),
-    paused: row.paused === null ? undefined : (JSON.parse(row.paused) as PauseInfo),
+    instanceVars: row.instanceVars ?? undefined,
+    paused: row.paused ?? undefined,
     hasNewInputs: row.hasNewInputs,
     groups: shape.groups,
     inputs: shape.inputs,

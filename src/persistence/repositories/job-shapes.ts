@@ -3,7 +3,7 @@ import type { Queryable } from '../db.js';
 
 /** The jobs of a pipeline as a version of its config made them. */
 export interface PipelineShape {
-  readonly configVersion: number;
+  readonly pipelineId: PipelineId;
   readonly jobs: ReadonlyMap<JobId, JobShape>;
 }
 
@@ -31,7 +31,6 @@ export const INPUTS_AND_OUTPUTS = `
 
 interface ShapeRow {
   id: PipelineId;
-  configVersion: number;
   groups: PipelineConfig['groups'] | null;
   jobs: readonly { id: JobId; name: string; inputs: readonly JobInput[]; outputs: JobShape['outputs'] }[];
 }
@@ -50,12 +49,12 @@ export async function findJobShapes(
        from picked left join inputs on inputs.job_id = picked.id left join outputs on outputs.job_id = picked.id
        group by picked.pipeline_id
      )
-     select p.id, p.config_version as "configVersion", v.groups, listed.jobs from listed
+     select p.id, v.groups, listed.jobs from listed
      join pipelines p on p.id = listed.pipeline_id
      left join pipeline_revisions v on v.pipeline_id = p.id and v.version = p.config_version`,
     [pipelines],
   );
-  return new Map(rows.map(({ id, configVersion, ...row }) => [id, { configVersion, jobs: shapesOf(row) }]));
+  return new Map(rows.map(({ id, ...row }) => [id, { pipelineId: id, jobs: shapesOf(row) }]));
 }
 
 function shapesOf({ groups, jobs }: Pick<ShapeRow, 'groups' | 'jobs'>): Map<JobId, JobShape> {

@@ -8,6 +8,7 @@ import type {
   ResourceId,
   Version,
 } from '../../model/index.js';
+import type { Marked } from '../../platform/index.js';
 import type { Queryable, Tx } from '../db.js';
 
 /** A resource with everything that is shown about it. Times are Unix seconds. */
@@ -74,13 +75,26 @@ export async function resourcesOfPipeline(db: Queryable, pipelineId: PipelineId)
   return db.query<ResourceRow>(`${RESOURCES} where r.pipeline_id = $1 and r.active order by r.name`, [pipelineId]);
 }
 
-/** Active resources of all pipelines that are not archived, or of those `among` them, by team, pipeline and name. */
-export async function allResources(db: Queryable, among?: readonly PipelineId[]): Promise<ResourceRow[]> {
-  return db.query<ResourceRow>(
-    `${RESOURCES} where r.active and not p.archived and ($1::bigint[] is null or p.id = any($1))
+/**
+ * Active resources of all pipelines that are not archived, or of those `among` them, by team, pipeline and name, each with a mark
+ * that is another one as soon as anything is that is shown about it: a row that was written again has another `xmin`.
+ */
+export async function markResources(db: Queryable, among?: readonly PipelineId[]): Promise<Marked<ResourceId>[]> {
+  return db.query<Marked<ResourceId>>(
+    `select r.id, concat_ws(' ', r.xmin, p.xmin, t.xmin, coalesce(h.xmin::text, '-'), coalesce(pin.xmin::text, '-'),
+       h.check_claimed_until > now(), checks.last) as mark
+     from resources r join pipelines p on p.id = r.pipeline_id join teams t on t.id = p.team_id
+     left join histories h on h.id = r.history_id left join pins pin on pin.resource_id = r.id
+     left join (select resource_id, max(id) as last from builds where resource_id is not null group by resource_id) checks
+       on checks.resource_id = r.id
+     where r.active and not p.archived and ($1::bigint[] is null or p.id = any($1))
      order by t.name, p.name, p.id, r.name`,
     [among ?? null],
   );
+}
+
+export async function resourcesById(db: Queryable, ids: readonly ResourceId[]): Promise<ResourceRow[]> {
+  return db.query<ResourceRow>(`${RESOURCES} where r.id = any($1::bigint[])`, [ids]);
 }
 
 /** Names of the pipeline's active resources. */

@@ -16,6 +16,15 @@ export async function listTeams(db: Queryable): Promise<TeamRow[]> {
   return db.query<TeamRow>(`select ${TEAM} from teams order by name`);
 }
 
+/** All teams by name, and how often teams have changed: while that number is the same, so are they. */
+export async function readRoles(db: Queryable): Promise<{ readonly version: number; readonly teams: TeamRow[] }> {
+  const rows = await db.query<TeamRow & { version: number }>(
+    `select v.version, t.* from role_version v left join (select ${TEAM} from teams) t on true order by t.name`,
+  );
+  const teams = rows.map(({ version: _, ...team }) => team).filter(({ id }) => id !== null);
+  return { version: rows[0]?.version ?? 0, teams };
+}
+
 /** Locks the team of that name until the transaction ends. */
 export async function lockTeam(tx: Tx, name: string): Promise<TeamRow | undefined> {
   const [team] = await tx.query<TeamRow>(`select ${TEAM} from teams where name = $1 for no key update`, [name]);

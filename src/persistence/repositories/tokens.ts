@@ -35,19 +35,25 @@ export async function saveToken(tx: Tx, userId: UserId, digest: string, now: Dat
   return row.id;
 }
 
-/** The unexpired token of this digest. */
-export async function findToken(db: Queryable, digest: string, now: Date): Promise<TokenRow | undefined> {
-  const [row] = await db.query<Omit<TokenRow, 'user'> & { user: UserRow | null }>(
+/** The unexpired token of this digest, and the version of the roles that hold at that moment (see `readRoles`). */
+export async function findToken(
+  db: Queryable,
+  digest: string,
+  now: Date,
+): Promise<{ readonly token: TokenRow; readonly roleVersion: number } | undefined> {
+  const [row] = await db.query<Omit<TokenRow, 'user'> & { user: UserRow | null; roleVersion: number }>(
     `select t.id, t.kind, t.name, ${LIMITS}, t.expires_at as "expiresAt", t.last_used_at as "lastUsedAt",
        m.name as "teamName", case when u.id is not null then jsonb_build_object('id', u.id, 'connector', u.connector,
-         'subject', u.subject, 'name', u.name, 'email', u.email, 'groups', u.groups) end as user
+         'subject', u.subject, 'name', u.name, 'email', u.email, 'groups', u.groups) end as user,
+       (select version from role_version) as "roleVersion"
      from tokens t left join users u on u.id = t.user_id left join teams m on m.id = t.team_id
      where t.digest = $1 and t.expires_at > $2`,
     [digest, now],
+    'weir_find_token',
   );
   if (!row) return undefined;
-  const { user, ...token } = row;
-  return user ? { ...token, user } : token;
+  const { user, roleVersion, ...token } = row;
+  return { token: user ? { ...token, user } : token, roleVersion };
 }
 
 /** Notes that the token was used, if that was not noted since `noted`. */
