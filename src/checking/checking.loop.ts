@@ -49,7 +49,7 @@ export class CheckingLoop implements OnApplicationBootstrap, OnModuleDestroy {
   async startDue(): Promise<void> {
     this.isCrowded = this.isFull();
     if (this.isCrowded) return;
-    for (const due of await dueChecks(this.db, MOST_CANDIDATES)) {
+    for (const due of await this.db.tx((tx) => dueChecks(tx, MOST_CANDIDATES))) {
       if (this.running.has(due.resourceId)) continue;
       const target = await this.checker.prepare(due);
       if (this.stopping.signal.aborted) return;

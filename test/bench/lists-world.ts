@@ -155,6 +155,7 @@ function resources(config: string): Statement[] {
        join histories h on h.config_digest = 'digest-' || p.id || '-' || place order by p.id, place`,
       [config],
     ],
+    [`insert into check_schedule (resource_id, look_at) select id, now() from resources`],
     [
       `insert into versions (history_id, digest, version, metadata, check_order, origin)
        select h.id, md5(h.id || '.' || n), jsonb_build_object('ref', md5(h.id || '.' || n)),

@@ -125,7 +125,7 @@ async function versions(id: ResourceId): Promise<string[]> {
   return rows.map((row) => row.ref);
 }
 const dueNow = async (p: PipelineRows): Promise<string[]> => {
-  const due = await dueChecks(t.db, 100);
+  const due = await t.db.tx((tx) => dueChecks(tx, 100));
   return due.flatMap((each) => (each.pipelineId === p.id ? [each.config.name] : [])).sort();
 };
 /** As if so much time had passed since the last check. */
@@ -431,7 +431,7 @@ describe('many checks', () => {
       return source;
     }
     const due = async (ids: readonly ResourceId[]): Promise<number> =>
-      (await dueChecks(t.db, 1000)).filter((each) => ids.includes(each.resourceId)).length;
+      (await t.db.tx((tx) => dueChecks(tx, 1000))).filter((each) => ids.includes(each.resourceId)).length;
 
     it('are one for a hundred pipelines, interval for interval', async () => {
       const ids = await alike(100);

@@ -83,7 +83,7 @@ const found = async (id: ResourceId): Promise<string[]> => {
   return rows.map((row) => row.build);
 };
 const isDue = async (id: ResourceId): Promise<boolean> =>
-  (await dueChecks(t.db, 100)).some(({ resourceId }) => resourceId === id);
+  (await t.db.tx((tx) => dueChecks(tx, 100))).some(({ resourceId }) => resourceId === id);
 
 describe('a job as versions', () => {
   it('are its succeeded builds, at first the newest', async () => {

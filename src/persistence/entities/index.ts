@@ -9,6 +9,7 @@ import { BuildOutput } from './build-output.entity.js';
 import { BuildPipe } from './build-pipe.entity.js';
 import { BuildStep } from './build-step.entity.js';
 import { CheckContainer } from './check-container.entity.js';
+import { CheckSchedule } from './check-schedule.entity.js';
 import { DisabledVersion } from './disabled-version.entity.js';
 import { EffectiveSet } from './effective-set.entity.js';
 import { History } from './history.entity.js';
@@ -53,6 +54,7 @@ export const entities = [
   PipelineRevision,
   History,
   Resource,
+  CheckSchedule,
   Version,
   CheckContainer,
   DisabledVersion,

@@ -9,6 +9,7 @@ import { Lists1763740810000 } from './0010-lists.js';
 import { CheckContainers1763740820000 } from './0020-check-containers.js';
 import { SigningKeys1763740828000 } from './0028-signing-keys.js';
 import { RoleVersion1763740830000 } from './0030-role-version.js';
+import { CheckSchedule1763740831000 } from './0031-check-schedule.js';
 
 /** Every migration, oldest first. Listed by hand so that a build cannot miss one. */
 export const migrations = [
@@ -23,4 +24,5 @@ export const migrations = [
   CheckContainers1763740820000,
   SigningKeys1763740828000,
   RoleVersion1763740830000,
+  CheckSchedule1763740831000,
 ];

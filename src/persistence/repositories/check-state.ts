@@ -48,35 +48,60 @@ const TARGET = `
   where r.active`;
 
 /**
- * Resources to check now, the longest due first, at most `limit` (scheduler-semantics §3.1): asked for; the job that it watches has another latest build; or due, not
- * \`never\`, and needed: an input triggers on it, it was never checked or failed the last time, its history is empty, or a
- * pinned version is not in it.
+ * Is the resource to be checked, whether or not that is being done (scheduler-semantics §3.1)? Asked for; the job that it watches has
+ * another latest build; or due, not `never`, and needed: an input triggers on it, it was never checked or failed the last
+ * time, its history is empty, or a pinned version is not in it. Whatever is read here besides the time has a trigger that makes the search look
+ * again (migration 0031).
  */
-export async function dueChecks(db: Queryable, limit: number): Promise<CheckTarget[]> {
-  return db.query<CheckTarget>(
-    `${TARGET} and not r.paused and not p.paused and not p.archived
-       and not exists (select from histories o where o.config_digest = h.config_digest and o.check_claimed_until > now())
-       and (
-         exists (select from jobs w where w.id = r.watched_job_id and w.latest_completed_build_id is distinct from r.watched_build_id)
-         or coalesce(h.check_requested_at > coalesce(h.check_ended_at, '-infinity'), false)
-         or (
-           coalesce(r.config->>'check_every', '') <> 'never'
-           and (h.id is null or h.next_check_at <= now() or h.check_every is distinct from r.config->>'check_every')
-           and (
-             h.check_ended_at is null or not h.check_succeeded
-             or exists (
-               select from job_inputs i join jobs j on j.id = i.job_id
-               where i.resource_id = r.id and j.active and i.passed is null and (
-                 i.trigger
-                 or not exists (select from versions v where v.history_id = h.id)
-                 or (coalesce(case when jsonb_typeof(i.version) = 'object' then i.version end, pin.version) is not null
-                     and not exists (select from versions v where v.history_id = h.id
-                       and v.version @> coalesce(case when jsonb_typeof(i.version) = 'object' then i.version end, pin.version))))
-             )
-           )
-         )
-       )
-     order by h.next_check_at nulls first, r.id limit $1`,
+const IS_WANTED = `r.active and not r.paused and not p.paused and not p.archived
+  and (
+    exists (select from jobs w where w.id = r.watched_job_id and w.latest_completed_build_id is distinct from r.watched_build_id)
+    or coalesce(h.check_requested_at > coalesce(h.check_ended_at, '-infinity'), false)
+    or (
+      coalesce(r.config->>'check_every', '') <> 'never'
+      and (h.id is null or h.next_check_at <= statement_timestamp() or h.check_every is distinct from r.config->>'check_every')
+      and (
+        h.check_ended_at is null or not h.check_succeeded
+        or exists (
+          select from job_inputs i join jobs j on j.id = i.job_id
+          where i.resource_id = r.id and j.active and i.passed is null and (
+            i.trigger
+            or not exists (select from versions v where v.history_id = h.id)
+            or (coalesce(case when jsonb_typeof(i.version) = 'object' then i.version end, pin.version) is not null
+                and not exists (select from versions v where v.history_id = h.id
+                  and v.version @> coalesce(case when jsonb_typeof(i.version) = 'object' then i.version end, pin.version))))
+        )
+      )
+    )
+  )`;
+
+/**
+ * Resources to check now whose checks nobody makes, the longest due first, at most `limit`. Those of the resources that it looks
+ * at which are not wanted are put off to their next time, unless something about them has changed meanwhile; so a search reads what is due and not all
+ * resources. `offset 0` keeps the look-ups by id, whatever the statistics say.
+ */
+export async function dueChecks(tx: Tx, limit: number): Promise<CheckTarget[]> {
+  return tx.query<CheckTarget>(
+    `with looked as materialized (
+       select s.resource_id, s.look_at, found.* from check_schedule s cross join lateral (
+         select h.next_check_at, coalesce(${IS_WANTED}, false) as wanted,
+           exists (select from histories o where o.config_digest = h.config_digest and o.check_claimed_until > now()) as claimed
+         from resources r join pipelines p on p.id = r.pipeline_id
+         left join histories h on h.id = r.history_id left join pins pin on pin.resource_id = r.id
+         where r.id = s.resource_id offset 0) found
+       where s.look_at <= statement_timestamp()
+     ), settled as (
+       select s.resource_id, case when l.next_check_at > statement_timestamp() then l.next_check_at else 'infinity' end as look_at
+       from looked l join check_schedule s on s.resource_id = l.resource_id and s.look_at = l.look_at
+       where not l.wanted order by s.resource_id for no key update of s skip locked
+     ), put_off as (
+       update check_schedule s set look_at = settled.look_at from settled where s.resource_id = settled.resource_id
+     ), due as (
+       select resource_id, next_check_at from looked where wanted and not claimed
+       order by next_check_at nulls first, resource_id limit $1
+     )
+     select target.* from due cross join lateral (${TARGET} and r.id = due.resource_id offset 0) target
+     order by due.next_check_at nulls first, due.resource_id`,
     [limit],
     'weir_due_checks',
   );
