@@ -253,6 +253,13 @@ export function matrixRow(method: string, path: string): MatrixRow | undefined {
   return byShape.get(shapeOf(`${asked} ${path}`)) ?? byShape.get(shapeOf(`* ${path}`));
 }
 
+/** The rule of an action such as `SaveConfig`. @throws when there is none: the name stands in our code. */
+export function ruleOf(action: string): Rule {
+  const row = ROLE_MATRIX.find(({ rule }) => rule.action === action);
+  if (!row) throw new Error(`no row of the role matrix is for ${action}`);
+  return row.rule;
+}
+
 /** Names of a path's parameters, in order. */
 export function namesIn(route: string): string[] {
   return [...route.matchAll(/:(\w+)/g)].map(([, name = '']) => name);

@@ -99,19 +99,22 @@ export class BuildsService {
   }
 
   /**
-   * Starts a one-off build, in the pipeline if one is given: its vars are then known.
+   * Starts a one-off build, in the pipeline if one is given: its vars, resources and types are then known.
    * @param posted see {@link parsePostedPlan}
+   * @param by who posts it, and whether they may set pipelines of the team
    * @throws PostedPlanError; NotFoundError for an uploaded artifact that the team does not have.
    */
   async runPlan(
     owner: { readonly teamId: TeamId; readonly pipelineId?: PipelineId },
     posted: unknown,
-    by?: string,
+    by: { readonly name?: string; readonly maySetPipelines?: boolean } = {},
   ): Promise<Build> {
-    const plan = parsePostedPlan(posted);
+    const pipeline = owner.pipelineId === undefined ? undefined : await pipelineConfigOf(this.db, owner.pipelineId);
+    const { maySetPipelines = false } = by;
+    const plan = parsePostedPlan(posted, { maySetPipelines, ...(pipeline ? { pipeline } : {}) });
     const uploads = uploadsIn(plan);
     const id = await this.db.tx(async (tx) => {
-      const build = await createOneOffBuild(tx, owner, plan, by);
+      const build = await createOneOffBuild(tx, owner, plan, by.name);
       const missing = await useArtifacts(tx, owner.teamId, build, uploads);
       if (missing.length === 0) return build;
       throw new NotFoundError(`the team has no artifact ${missing.join(', ')}, or it has expired; upload it again`);

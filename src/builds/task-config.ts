@@ -1,4 +1,10 @@
-import type { ContainerLimits, JsonObject, TaskConfig, TaskPlan } from '../model/index.js';
+import {
+  parseMemoryBytes,
+  type ContainerLimits,
+  type JsonObject,
+  type TaskConfig,
+  type TaskPlan,
+} from '../model/index.js';
 import {
   formatProblem,
   interpolate,
@@ -7,6 +13,7 @@ import {
   varsIn,
   type VarReference,
 } from '../pipelines/index.js';
+import type { Settings } from '../platform/index.js';
 import type { StepLimits } from '../runtime/index.js';
 import { readArtifactFile } from './artifact-path.js';
 import type { Walk } from './build-run.js';
@@ -37,7 +44,7 @@ export async function readyTask(plan: TaskPlan, walk: Walk): Promise<ReadyTask> 
   const merged: TaskConfig = {
     ...written,
     params: { ...written.params, ...plan.params },
-    container_limits: plan.limits ?? written.container_limits,
+    container_limits: withDefaults(plan.limits ?? written.container_limits, walk.run.parts.settings),
   };
   const config = await fillVars(merged, walk);
   if (config.platform === undefined) throw new Error(`task '${plan.name}': missing 'platform'`);
@@ -88,6 +95,15 @@ function environment(params: JsonObject): Record<string, string> {
   );
 }
 
+/** The operator's limit counts for each of the two that is not set. */
+function withDefaults(
+  { cpu, memory }: ContainerLimits = {},
+  { defaultTaskCpuLimit, defaultTaskMemoryLimit }: Settings,
+): ContainerLimits | undefined {
+  const limits = { cpu: cpu ?? defaultTaskCpuLimit, memory: memory ?? defaultTaskMemoryLimit };
+  return limits.cpu === undefined && limits.memory === undefined ? undefined : limits;
+}
+
 /** Limits as the language writes them (`512MB`, a weight of the processor) as a runtime takes them. 0 is no limit. */
 export function limitsOf({ cpu, memory }: ContainerLimits): StepLimits {
   const memoryBytes = bytesOf(memory);
@@ -96,7 +112,7 @@ export function limitsOf({ cpu, memory }: ContainerLimits): StepLimits {
 }
 
 function bytesOf(memory: number | string | undefined): number {
-  const [, amount = '', unit = ''] = /^(\d+)\s*([kmg]?)i?b?$/i.exec(String(memory ?? 0)) ?? [];
-  if (amount === '') throw new Error(`invalid memory size '${memory}': write it like 512MB or 1GB`);
-  return Number(amount) * 1024 ** ['', 'k', 'm', 'g'].indexOf(unit.toLowerCase());
+  const bytes = parseMemoryBytes(String(memory ?? 0));
+  if (bytes === undefined) throw new Error(`invalid memory size '${memory}': write it like 512MB or 1GB`);
+  return bytes;
 }

@@ -1,5 +1,6 @@
 export * from './build.js';
 export * from './duration.js';
+export * from './memory-size.js';
 export * from './events.js';
 export * from './ids.js';
 export * from './pipeline-config.js';

@@ -84,7 +84,8 @@ export interface GetPlan {
 export interface PutPlan {
   readonly kind: 'put';
   readonly name: string;
-  readonly resource: string;
+  /** Name of the pipeline's resource; absent in a posted plan that puts to what is no resource of it. */
+  readonly resource?: string;
   readonly type: string;
   readonly source: JsonObject;
   readonly params?: JsonObject;

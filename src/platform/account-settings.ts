@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
+import { JobSettings } from './job-settings.js';
 import { contentsOfFile, names, oneOf, text, wholeNumber, type Parser } from './setting-parsers.js';
 
 /** Settings of who may come in, and from where. Part of the settings of the server. */
-export class AccountSettings {
+export class AccountSettings extends JobSettings {
   /** Addresses and networks of proxies whose `X-Forwarded-…` headers are believed. */
   readonly trustedProxies: readonly string[] = [];
   /** Requests a second that a token, or an address without one, may make on the long run; 0: any number. */
@@ -30,6 +31,8 @@ export class AccountSettings {
   readonly ldapHost: string = '';
   readonly ldapDisplayName: string = 'LDAP';
   readonly ldapTls: 'tls' | 'start-tls' | 'none' = 'tls';
+  /** Certificates (PEM) of whoever signs the directory's; empty: those that Node trusts. */
+  readonly ldapCaCert: string = '';
   /** Who searches; empty: anonymously. */
   readonly ldapBindDn: string = '';
   readonly ldapBindPassword: string = '';
@@ -162,6 +165,14 @@ export const ACCOUNT_DEFINITIONS: readonly AccountDefinition[] = [
     help: 'tls, start-tls, or none: passwords go over the network as they are',
     ...oneOf(['tls', 'start-tls', 'none']),
   },
+  {
+    name: 'ldap-ca-cert',
+    field: 'ldapCaCert',
+    value: 'file',
+    help: "PEM file of the authority that signs the directory's certificate (else the usual ones)",
+    expects: 'a PEM file with a certificate that can be read',
+    parse: certificates,
+  },
   ...line('ldap-bind-dn', 'ldapBindDn', 'dn', 'who searches (else nobody in particular)'),
   ...secret('ldap-bind-pw', 'ldapBindPassword', 'their password'),
   ...line('ldap-user-search-base-dn', 'ldapUserSearchBaseDn', 'dn', 'below which users are searched'),
@@ -232,6 +243,11 @@ function secret(name: string, field: keyof AccountSettings, help: string): Accou
     { name, field, value: 'secret', help: `${help}; better in the file`, isSecret: true, ...text('a secret') },
     { name: `${name}-file`, field, value: 'file', help: 'file that holds it', ...contentsOfFile() },
   ];
+}
+
+function certificates(file: string): string | undefined {
+  const read = contentsOfFile().parse(file) as string | undefined;
+  return read?.includes('-----BEGIN CERTIFICATE-----') ? read : undefined;
 }
 
 /** Kept as it is, to the last slash: providers compare it letter by letter. */

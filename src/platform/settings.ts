@@ -3,6 +3,7 @@ import { didYouMean, type JsonValue } from '../model/index.js';
 import { ACCOUNT_DEFINITIONS, AccountSettings } from './account-settings.js';
 import { CREDENTIAL_DEFINITIONS, managerFault } from './credential-settings.js';
 import { UserError } from './errors.js';
+import { JOB_DEFINITIONS } from './job-settings.js';
 import { duration, offSwitch, oneOf, text, url, wholeNumber, type Parser } from './setting-parsers.js';
 
 /** A pipeline source asked for at the start: `--source name=uri[#branch[:glob]]`. */
@@ -340,6 +341,7 @@ const DEFINITIONS: readonly Definition[] = [
     help: 'sandboxes for steps of the host: required (else no start), preferred (else none, with a warning), none',
     ...oneOf(ISOLATIONS),
   },
+  ...JOB_DEFINITIONS,
   ...ACCOUNT_DEFINITIONS,
 ];
 

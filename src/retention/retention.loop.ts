@@ -1,9 +1,8 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { Db, buildsToReap, reapLog, removeOutdated } from '../persistence/index.js';
-import { CLOCK, LOGGER, LoopRunner, type Clock, type Logger, type Loop } from '../platform/index.js';
+import { Db, boundedLogs, buildsToReap, reapLog, removeOutdated, type LogPolicy } from '../persistence/index.js';
+import { CLOCK, LOGGER, LoopRunner, Settings, type Clock, type Logger, type Loop } from '../platform/index.js';
 
 const CHECK_BUILD_HOURS = 24;
-const BATCH = 100;
 
 /**
  * Removes, once an hour and at every start, what nobody may see again, and the logs that jobs do not keep. Safe to run on several
@@ -19,6 +18,7 @@ export class RetentionLoop implements Loop, OnApplicationBootstrap, OnModuleDest
   constructor(
     @Inject(Db) private readonly db: Db,
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(Settings) private readonly settings: Settings,
     @Inject(LOGGER) private readonly log: Logger,
   ) {
     this.runner = new LoopRunner(this, log);
@@ -38,15 +38,24 @@ export class RetentionLoop implements Loop, OnApplicationBootstrap, OnModuleDest
     await this.reapLogs(signal);
   }
 
-  /** Each log in a transaction of its own: a long one takes its time. */
+  /** Job by job, as their builds are many, and each log in a transaction of its own: a long one takes its time. */
   private async reapLogs(signal: AbortSignal): Promise<void> {
     let reaped = 0;
-    for (let hasMore = true; hasMore && !signal.aborted;) {
-      const ids = await buildsToReap(this.db, this.clock.now(), BATCH);
-      const before = reaped;
-      for (const id of ids) if (!signal.aborted && (await this.db.tx((tx) => reapLog(tx, id)))) reaped += 1;
-      hasMore = ids.length === BATCH && reaped > before;
+    for (const bounds of await boundedLogs(this.db, this.policy())) {
+      if (signal.aborted) break;
+      for (const id of await buildsToReap(this.db, this.clock.now(), bounds))
+        if (!signal.aborted && (await this.db.tx((tx) => reapLog(tx, id)))) reaped += 1;
     }
     if (reaped > 0) this.log.info({ builds: reaped }, 'logs removed that their jobs do not keep');
+  }
+
+  private policy(): LogPolicy {
+    const { settings } = this;
+    return {
+      defaultBuilds: settings.defaultBuildLogsToRetain,
+      maxBuilds: settings.maxBuildLogsToRetain,
+      defaultDays: settings.defaultDaysToRetainBuildLogs,
+      maxDays: settings.maxDaysToRetainBuildLogs,
+    };
   }
 }

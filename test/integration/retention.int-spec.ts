@@ -2,14 +2,16 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BuildId } from '../../src/model/index.js';
 import {
   appendEvents,
+  boundedLogs,
   buildsToReap,
   compactEvents,
   findBuild,
   readEvents,
   reapLog,
   removeOutdated,
+  type LogPolicy,
 } from '../../src/persistence/index.js';
-import { systemClock } from '../../src/platform/index.js';
+import { Settings, systemClock } from '../../src/platform/index.js';
 import { RetentionLoop } from '../../src/retention/index.js';
 import { silent } from '../support/engine-world.js';
 import { createTestDb, type TestDb } from '../support/test-db.js';
@@ -46,6 +48,16 @@ describe('retention', () => {
     expect(await t.db.tx((tx) => removeOutdated(tx, new Date(), 24))).toEqual({ tokens: 0, checkBuilds: 0 });
   });
 });
+
+const NO_POLICY: LogPolicy = { defaultBuilds: 0, maxBuilds: 0, defaultDays: 0, maxDays: 0 };
+
+/** Of all jobs. */
+async function allToReap(policy: Partial<LogPolicy> = {}): Promise<BuildId[]> {
+  const ids: BuildId[] = [];
+  for (const bounds of await boundedLogs(t.db, { ...NO_POLICY, ...policy }))
+    ids.push(...(await buildsToReap(t.db, new Date(), bounds)));
+  return ids;
+}
 
 /** Oldest first: `s`ucceeded, `f`ailed, `p`ending; a number is the age in days, 0 by default. */
 async function builds(config: object, history: string): Promise<{ ids: BuildId[]; names: Map<BuildId, string> }> {
@@ -95,7 +107,32 @@ describe('build_log_retention', () => {
     ],
   ])('%s', async (_rule, config, history, expected) => {
     const { ids, names } = await builds(config, history);
-    const due = (await buildsToReap(t.db, new Date(), 1_000)).filter((id) => ids.includes(id));
+    const due = (await allToReap()).filter((id) => ids.includes(id));
+    expect(due.map((id) => names.get(id)).join(' ')).toBe(expected);
+  });
+
+  const keep = (bounds: object) => ({ build_log_retention: bounds });
+  it.each<[string, Partial<LogPolicy>, object, string, string]>([
+    ['keeps the default number of a job that says nothing', { defaultBuilds: 1 }, {}, 's f s', '0s 1f'],
+    ['keeps logs for the default days of a job that says nothing', { defaultDays: 2 }, {}, 's3 s1', '0s'],
+    ['lets a job keep more than the default', { defaultBuilds: 1 }, keep({ builds: 2 }), 's s s', '0s'],
+    ['lets a job keep less than the default', { defaultBuilds: 5 }, { build_logs_to_retain: 1 }, 's s s', '0s 1s'],
+    ['adds the default to the bound of the other kind', { defaultBuilds: 1 }, keep({ days: 3 }), 's4 s1 s', '0s 1s'],
+    ['takes 0 as nothing said', { defaultBuilds: 1 }, keep({ builds: 0 }), 's s', '0s'],
+    ['keeps no more than the maximum', { maxBuilds: 1 }, keep({ builds: 3 }), 's s s', '0s 1s'],
+    ['keeps logs no longer than the maximum', { maxDays: 2 }, keep({ days: 9 }), 's3 s1', '0s'],
+    ['has the maximum for jobs that say nothing', { maxBuilds: 2, maxDays: 5 }, {}, 's9 s8 s7 s', '0s 1s 2s'],
+    ['has the maximum over the default', { defaultBuilds: 3, maxBuilds: 1 }, {}, 's s', '0s'],
+    [
+      'keeps no more succeeded builds than the maximum',
+      { maxBuilds: 1 },
+      keep({ builds: 9, minimum_succeeded_builds: 3 }),
+      's s f',
+      '0s 2f',
+    ],
+  ])('with the policy of the operator %s', async (_rule, policy, config, history, expected) => {
+    const { ids, names } = await builds(config, history);
+    const due = (await allToReap(policy)).filter((id) => ids.includes(id));
     expect(due.map((id) => names.get(id)).join(' ')).toBe(expected);
   });
 
@@ -106,7 +143,7 @@ describe('build_log_retention', () => {
       await t.db.tx((tx) => appendEvents(tx, id, [{ event: 'log', data: { origin: {}, time: 1, payload: 'x' } }]));
     }
     await t.db.tx((tx) => compactEvents(tx, compacted));
-    await new RetentionLoop(t.db, systemClock, silent).runOnce(new AbortController().signal);
+    await new RetentionLoop(t.db, systemClock, new Settings({}), silent).runOnce(new AbortController().signal);
     for (const id of [plain, compacted]) {
       expect(await readEvents(t.db, id, 0, 10)).toEqual([]);
       expect(await findBuild(t.db, id)).toMatchObject({ status: 'succeeded', reapedAt: expect.any(Date) });
@@ -114,7 +151,7 @@ describe('build_log_retention', () => {
     }
     expect(await readEvents(t.db, kept, 0, 10)).toHaveLength(1);
     expect((await findBuild(t.db, kept))?.reapedAt).toBeUndefined();
-    expect(await buildsToReap(t.db, new Date(), 1_000)).not.toContain(plain);
+    expect(await allToReap()).not.toContain(plain);
   });
 
   it('never removes the log of a build that has not ended', async () => {

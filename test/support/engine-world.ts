@@ -95,6 +95,7 @@ export class EngineWorld {
       readonly log?: Logger;
       /** Types by name, instead of the scripted one. */
       readonly resourceTypes?: Readonly<Record<string, ResourceType>>;
+      readonly settings?: Partial<Settings>;
     } = {},
   ): BuildTracker {
     const settings = new Settings({
@@ -103,6 +104,7 @@ export class EngineWorld {
       gitLocalPaths: 'allow',
       epoch,
       stepGraceMs: this.stepGraceMs,
+      ...options.settings,
     });
     const tracker = new BuildTracker(
       options.db ?? this.db,

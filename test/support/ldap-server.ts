@@ -17,10 +17,18 @@ export function hasLdap(): boolean {
   return isThere;
 }
 
+/** Files of a certificate and its key. */
+export interface Certificate {
+  readonly file: string;
+  readonly key: string;
+}
+
 /** A real directory on 127.0.0.1 with its own data, gone after {@link stop}. Passwords of entries are plain. */
 export class LdapServer {
   private constructor(
     readonly host: string,
+    /** `localhost:port` of ldaps://; its certificate is for that name only. Empty without certificates. */
+    readonly tlsHost: string,
     private readonly server: ChildProcess,
     private readonly dir: string,
   ) {}
@@ -29,8 +37,11 @@ export class LdapServer {
   static readonly bindDn = `cn=searcher,${LdapServer.base}`;
   static readonly bindPassword = 'search-secret';
 
-  /** @param ldif the entries, without that of the base. */
-  static async start(ldif: string): Promise<LdapServer> {
+  /**
+   * @param ldif the entries, without that of the base.
+   * @param certificate with its key: the server then also speaks TLS.
+   */
+  static async start(ldif: string, certificate?: Certificate): Promise<LdapServer> {
     const dir = mkdtempSync(join(tmpdir(), 'weir-test-ldap-'));
     const [config, data, entries] = [join(dir, 'slapd.conf'), join(dir, 'data'), join(dir, 'entries.ldif')];
     mkdirSync(data);
@@ -42,6 +53,7 @@ export class LdapServer {
         `modulepath ${MODULES}`,
         'moduleload back_mdb',
         `pidfile ${join(dir, 'pid')}`,
+        ...(certificate ? [`TLSCertificateFile ${certificate.file}`, `TLSCertificateKeyFile ${certificate.key}`] : []),
         'database mdb',
         'maxsize 10485760',
         `suffix "${LdapServer.base}"`,
@@ -55,11 +67,13 @@ export class LdapServer {
     writeFileSync(entries, `${top}\n${ldif}`);
     execFileSync(SLAPD, ['-T', 'add', '-f', config, '-l', entries], { stdio: 'pipe' });
     const host = `127.0.0.1:${await freePort()}`;
+    const tlsHost = certificate ? `localhost:${await freePort()}` : '';
+    const urls = [`ldap://${host}`, ...(certificate ? [`ldaps://${tlsHost.replace('localhost', '127.0.0.1')}`] : [])];
     // The end of its input ends it: then nothing stays behind, even when the tests are killed.
     const script = `"$@" & cat; kill -9 $!; wait`;
-    const command = [SLAPD, '-f', config, '-h', `ldap://${host}`, '-d', '0'];
+    const command = [SLAPD, '-f', config, '-h', urls.join(' '), '-d', '0'];
     const server = spawn('sh', ['-c', script, 'sh', ...command], { stdio: ['pipe', 'ignore', 'ignore'] });
-    const ldap = new LdapServer(host, server, dir);
+    const ldap = new LdapServer(host, tlsHost, server, dir);
     await eventually(`slapd at ${host} answers`, () => accepts(host), 20_000);
     return ldap;
   }

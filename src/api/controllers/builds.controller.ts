@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Headers, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import { TeamsService, type Access } from '../../auth/index.js';
+import { ruleOf, TeamsService, type Access } from '../../auth/index.js';
 import { BuildsService } from '../../builds/index.js';
 import type { Build, BuildPreparation } from '../../model/index.js';
 import type { ByWhom, Pipeline } from '../../pipelines/index.js';
@@ -58,15 +58,27 @@ export class BuildsController {
 
   /** A one-off build: the body is its plan. */
   @Post('teams/:team/builds')
-  async runInTeam(@Param('team') team: string, @Body() plan: unknown, @Who() { by }: ByWhom): Promise<View> {
+  async runInTeam(
+    @Param('team') team: string,
+    @Body() plan: unknown,
+    @Who() { by }: ByWhom,
+    @Caller() access: Access,
+  ): Promise<View> {
     const { id: teamId } = await this.teams.get(team);
-    return toBuildView(await this.builds.runPlan({ teamId }, plan, by));
+    return toBuildView(await this.builds.runPlan({ teamId }, plan, posterOf(by, access, team)));
   }
 
   /** The same in the context of a pipeline: with its vars. */
   @Post('teams/:team/pipelines/:pipeline/builds')
-  async runInPipeline(@ThePipeline() pipeline: Pipeline, @Body() plan: unknown, @Who() { by }: ByWhom): Promise<View> {
-    return toBuildView(await this.builds.runPlan({ teamId: pipeline.teamId, pipelineId: pipeline.id }, plan, by));
+  async runInPipeline(
+    @Param('team') team: string,
+    @ThePipeline() pipeline: Pipeline,
+    @Body() plan: unknown,
+    @Who() { by }: ByWhom,
+    @Caller() access: Access,
+  ): Promise<View> {
+    const owner = { teamId: pipeline.teamId, pipelineId: pipeline.id };
+    return toBuildView(await this.builds.runPlan(owner, plan, posterOf(by, access, team)));
   }
 
   @Get('teams/:team/pipelines/:pipeline/builds')
@@ -142,4 +154,9 @@ export class BuildsController {
   ): Promise<void> {
     return this.builds.setComment(build.id, comment);
   }
+}
+
+/** A plan can set pipelines only for somebody who could do so; a token that is limited to some pipelines could set others by it. */
+function posterOf(name: string, access: Access, team: string): { name: string; maySetPipelines: boolean } {
+  return { name, maySetPipelines: access.may(ruleOf('SaveConfig'), team) };
 }

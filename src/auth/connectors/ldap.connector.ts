@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
 import {
   AndFilter,
   Client,
@@ -10,7 +12,7 @@ import {
 import { UserError, type AccountSettings } from '../../platform/index.js';
 import type { Identity } from '../access.js';
 import type { Connector, PasswordLogin } from '../connector.js';
-import { PROVIDER_TIMEOUT_MS, ProviderUnavailable } from './provider-failure.js';
+import { PROVIDER_TIMEOUT_MS, ProviderUnavailable, ProviderUntrusted } from './provider-failure.js';
 
 const PORTS = { tls: 636, 'start-tls': 389, none: 389 };
 
@@ -43,7 +45,11 @@ export class LdapConnector implements Connector {
         return user && isRight ? await this.identityOf(client, user) : undefined;
       });
     } catch (error) {
-      throw error instanceof UserError ? error : new ProviderUnavailable(this.title, error);
+      if (error instanceof UserError) throw error;
+      const fault = certificateFault(error);
+      throw fault === undefined
+        ? new ProviderUnavailable(this.title, error)
+        : new ProviderUntrusted(this.title, fault, '--ldap-ca-cert');
     }
   }
 
@@ -87,18 +93,41 @@ export class LdapConnector implements Connector {
     return searchEntries.flatMap((group) => valueOf(group, settings.ldapGroupSearchNameAttr) ?? []);
   }
 
+  /** Which certificate the directory must show: one for its name, by an authority that is trusted. */
+  private trust(): ConnectionOptions {
+    const { ldapHost, ldapCaCert } = this.settings;
+    const host = ldapHost.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+    return {
+      ...(isIP(host) === 0 ? { servername: host } : { host }),
+      ...(ldapCaCert === '' ? {} : { ca: ldapCaCert }),
+    };
+  }
+
   private async connected<Result>(use: (client: Client) => Promise<Result>): Promise<Result> {
     const { ldapHost, ldapTls } = this.settings;
     const host = /:\d+$/.test(ldapHost) ? ldapHost : `${ldapHost}:${PORTS[ldapTls]}`;
     const url = `${ldapTls === 'tls' ? 'ldaps' : 'ldap'}://${host}`;
-    const client = new Client({ url, timeout: PROVIDER_TIMEOUT_MS, connectTimeout: PROVIDER_TIMEOUT_MS });
+    const trust = this.trust();
+    const client = new Client({
+      url,
+      timeout: PROVIDER_TIMEOUT_MS,
+      connectTimeout: PROVIDER_TIMEOUT_MS,
+      ...(ldapTls === 'tls' ? { tlsOptions: trust } : {}),
+    });
     try {
-      if (ldapTls === 'start-tls') await client.startTLS({ servername: ldapHost.replace(/:\d+$/, '') });
+      if (ldapTls === 'start-tls') await client.startTLS(trust);
       return await use(client);
     } finally {
       await client.unbind().catch(() => undefined); // the answer is known, or the failure of before counts
     }
   }
+}
+
+/** What TLS calls a certificate that it does not take, in words; undefined for any other failure. */
+function certificateFault(error: unknown): string | undefined {
+  const { code, message, cause } = error as { code?: unknown; message?: string; cause?: unknown };
+  if (/^(CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_|ERR_TLS_CERT_)/.test(String(code))) return message;
+  return cause === undefined || cause === null ? undefined : certificateFault(cause);
 }
 
 async function canBind(client: Client, dn: string, password: string): Promise<boolean> {

@@ -20,5 +20,16 @@ export class ProviderUnavailable extends UserError {
   }
 }
 
+/** The provider shows a certificate that is not trusted: nothing was sent to it. */
+export class ProviderUntrusted extends UserError {
+  constructor(provider: string, fault: string, flag: string) {
+    super(
+      'provider-untrusted',
+      `${provider} shows a certificate that this server does not trust: ${fault}; its operator names who signs it with ${flag}`,
+      502,
+    );
+  }
+}
+
 /** How long a provider may take for one answer. */
 export const PROVIDER_TIMEOUT_MS = 10_000;

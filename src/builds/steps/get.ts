@@ -36,7 +36,7 @@ async function fetch(node: PlanNode, plan: GetPlan, walk: Walk): Promise<LeafEnd
   const place = isImage ? await placeScript(node, plan, walk) : undefined;
   if (isImage && !place) return { outcome: 'aborted', events: [run.errorEvent(node.id, 'interrupted')] };
   const handle = place?.capabilities.images ? stepHandle(run.build.id, node.id) : undefined;
-  const begin = { timeout: plan.timeout, ...(handle ? { handle } : {}) };
+  const begin = { timeout: plan.timeout ?? run.parts.settings.defaultGetTimeout, ...(handle ? { handle } : {}) };
   const { step, isResumed } = await beginOnce(node, walk, begin, () => [
     { event: 'initialize-get', data: run.at(node.id) },
     ...(place

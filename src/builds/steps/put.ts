@@ -32,7 +32,7 @@ async function put(node: PlanNode, plan: PutPlan, walk: Walk): Promise<LeafEnd<P
   const place = isImage ? await placeScript(node, plan, walk) : undefined;
   if (isImage && !place) return { outcome: 'aborted', events: [run.errorEvent(node.id, 'interrupted')] };
   const handle = place?.capabilities.images ? stepHandle(run.build.id, node.id) : undefined;
-  const begin = { timeout: plan.timeout, ...(handle ? { handle } : {}) };
+  const begin = { timeout: plan.timeout ?? run.parts.settings.defaultPutTimeout, ...(handle ? { handle } : {}) };
   const { step, isResumed } = await beginOnce(node, walk, begin, () => [
     { event: 'initialize-put', data: run.at(node.id) },
     ...(place
@@ -61,7 +61,8 @@ async function put(node: PlanNode, plan: PutPlan, walk: Walk): Promise<LeafEnd<P
       };
     }
     const { version, metadata } = end.value;
-    if (Object.keys(version).length === 0) throw new Error(`resource '${plan.resource}' made an empty version`);
+    if (Object.keys(version).length === 0)
+      throw new Error(`resource '${plan.resource ?? plan.name}' made an empty version`);
     return {
       outcome: 'succeeded',
       result: { version },
@@ -94,7 +95,11 @@ async function putInProcess(
     await placeInputs(dir, plan, resource, walk);
     return await runInProcess(node, walk, deadline, async (running) => {
       const context = await stepContext(node, resource, walk, running, await creator(plan, walk));
-      const source = parseInput(resource.type.schema.source, resource.source, `source of resource '${plan.resource}'`);
+      const source = parseInput(
+        resource.type.schema.source,
+        resource.source,
+        `source of resource '${plan.resource ?? plan.name}'`,
+      );
       const params = parseInput(resource.type.schema.putParams, resource.params, `params of put '${plan.name}'`);
       return resource.type.put(context, { source, params, dir });
     });

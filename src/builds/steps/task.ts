@@ -44,15 +44,20 @@ async function runTask(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<Leaf
     runtime: place.runtime,
   };
   if (!(await takeSlot(node, place, walk))) return interruptedWhileWaiting(node, walk);
-  const { step } = await beginOnce(node, walk, { handle: spec.handle, timeout: plan.timeout }, () => [
-    // A task whose image was fetched was initialized by that.
-    ...(image && isImageFetched(plan, task)
-      ? []
-      : [{ event: 'initialize-task' as const, data: { ...run.at(node.id), config: task.shown } }]),
-    { event: 'selected-worker', data: { ...run.at(node.id), selected_worker: place.runtime } },
-    ...notices.map((text) => run.logEvent(node.id, text)),
-    { event: 'start-task', data: { ...run.at(node.id), config: task.shown } },
-  ]);
+  const { step } = await beginOnce(
+    node,
+    walk,
+    { handle: spec.handle, timeout: plan.timeout ?? run.parts.settings.defaultTaskTimeout },
+    () => [
+      // A task whose image was fetched was initialized by that.
+      ...(image && isImageFetched(plan, task)
+        ? []
+        : [{ event: 'initialize-task' as const, data: { ...run.at(node.id), config: task.shown } }]),
+      { event: 'selected-worker', data: { ...run.at(node.id), selected_worker: place.runtime } },
+      ...notices.map((text) => run.logEvent(node.id, text)),
+      { event: 'start-task', data: { ...run.at(node.id), config: task.shown } },
+    ],
+  );
   return withDeadline(step, walk, async (deadline) => {
     const end = await runProcess(node, step, spec, walk, deadline);
     const secrets = task.vars.length > 0 ? { vars: task.vars } : {};

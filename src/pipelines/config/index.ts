@@ -1,4 +1,4 @@
-export { evaluateCondition, type ConditionWorld } from './condition.js';
+export { conditionFault, evaluateCondition, type ConditionWorld } from './condition.js';
 export * from './diff.js';
 export * from './diff-text.js';
 export { identifierFault } from './identifier.js';

@@ -1,4 +1,4 @@
-import { parseDurationMs, type TaskConfig, type Version } from '../../model/index.js';
+import { parseDurationMs, parseMemoryBytes, type TaskConfig, type Version } from '../../model/index.js';
 import type { JsonSchema } from './json-schema.js';
 import * as mean from './meanings.js';
 import { described, fields, flag, integer, list, looseText, mapOf, opaqueMap, text, type Shape } from './shape.js';
@@ -28,11 +28,10 @@ export const interval = described<string>(durationText('never|'), (value, at, fo
   value === 'never' ? value : duration(value, at, found),
 );
 
-const MEMORY = /^\d+\s*(?:[kmg]i?)?b?$/i;
 const memory = described<string | number>({ type: ['integer', 'string'], examples: ['512MB'] }, (value, at, found) => {
   if (typeof value === 'number') return integer(value, at, found);
   const read = text(value, at, found);
-  if (read === undefined || read.includes('((') || MEMORY.test(read)) return read;
+  if (read === undefined || read.includes('((') || parseMemoryBytes(read) !== undefined) return read;
   found.problem(at, `invalid memory size '${read}'`, { hint: 'write it like 512MB or 1GB' });
   return undefined;
 });
