@@ -103,6 +103,34 @@ describe('weir execute', () => {
     expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('did you mean "mock"')]);
   });
 
+  it('takes inputs of a type that is an image, as fly does and as we do', async () => {
+    const pipeline = '/api/v1/teams/main/pipelines/typed';
+    const source = { initial_version: '7', create_files: { hello: 'of a type of its own' } };
+    await server.ask('PUT', `${pipeline}/config`, {
+      resource_types: [{ name: 'own', type: 'mock', source: { mirror_self: true } }],
+      resources: [{ name: 'typed', type: 'own', source }],
+      jobs: [{ name: 'j', plan: [{ get: 'typed' }] }],
+    });
+    await server.ask('PUT', `${pipeline}/unpause`);
+    await eventually('the inputs of the job', async () => (await server.fetch('GET', `${pipeline}/jobs/j/inputs`)).ok);
+    const file = await taskFile('cat typed/hello', { inputs: [{ name: 'typed' }] });
+    const run = await cli.run('execute', '-c', file, '-j', 'typed/j');
+    expect([run.code, run.out]).toEqual([0, expect.stringContaining('of a type of its own')]);
+
+    const image = (base: string, get?: object) => ({ base_type: base, ...(get ? { get_plan: { id: 'x', get } } : {}) });
+    const type = { name: 'own', type: 'mock', source: { mirror_self: true }, version_from: 'y', image: image('mock') };
+    const posted = {
+      id: '1',
+      do: [
+        { id: '2', get: { name: 'typed', type: 'own', source, version: { version: '7' }, image: image('mock', type) } },
+        { id: '3', task: { name: 'one-off', config: JSON.parse(await readFile(file, 'utf8')) as unknown } },
+      ],
+    };
+    const { id } = await server.ask<{ id: number }>('POST', '/api/v1/teams/main/builds', posted);
+    const watched = await cli.run('watch', '-b', String(id));
+    expect([watched.code, watched.out]).toEqual([0, expect.stringContaining('of a type of its own')]);
+  });
+
   it('says before it sends anything what cannot be', async () => {
     const file = await taskFile('true', { inputs: [{ name: 'one' }, { name: 'two' }], outputs: [{ name: 'out' }] });
     const refusal = async (...argv: string[]): Promise<string> => (await cli.run('execute', '-c', file, ...argv)).err;
