@@ -222,6 +222,11 @@ export class BuildRun {
     return { origin: { id: stepId, ...(source ? { source } : {}) }, time: this.time };
   }
 
+  /** Says something of the whole build in its log. */
+  async tell(text: string): Promise<void> {
+    await this.journal.log(this.plan.id, [this.logEvent(this.plan.id, text)]);
+  }
+
   errorEvent(stepId: string, message: string): BuildEvent {
     return { event: 'error', data: { ...this.at(stepId), message } };
   }

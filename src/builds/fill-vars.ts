@@ -2,6 +2,7 @@ import type { JsonValue } from '../model/index.js';
 import { textsIn } from '../events/index.js';
 import { interpolate, varsIn, type VarLookup } from '../pipelines/index.js';
 import type { Walk } from './build-run.js';
+import type { CredentialSource } from './ports.js';
 
 /**
  * Fills every `((var))` of `value`, as late as possible: `((.:x))` from the local vars of the scope, others from the
@@ -15,10 +16,14 @@ export async function fillVars<Value>(value: Value, walk: Walk): Promise<Value> 
   const local = localLookup(walk);
   const asked = references.filter((reference) => local(reference) === undefined);
   const known: ReadonlyMap<string, JsonValue> =
-    credentials && asked.length > 0 ? await credentials.fetch(walk.run.build, asked) : new Map();
+    credentials && asked.length > 0 ? await credentials.fetch(walk.run.build, asked, watcherOf(walk)) : new Map();
   walk.run.redactor.add([...known.values()].flatMap(textsIn));
   const lookup: VarLookup = (reference) => local(reference) ?? known.get(reference.text);
   return interpolate(value, lookup, { mode: 'run' }).value;
+}
+
+function watcherOf({ run, signal }: Walk): Parameters<CredentialSource['fetch']>[2] {
+  return { signal: AbortSignal.any([signal, run.letGoSignal]), say: (text) => run.tell(text) };
 }
 
 /** Fills local vars only and leaves the rest as it is. */

@@ -56,6 +56,8 @@ async function settle<Result>(
     if (error instanceof RunSuspended) throw error;
     walk.run.throwIfLetGo();
     if (isDatabaseUnavailable(error)) throw new RunSuspended('the database cannot be reached', { cause: error });
+    const wasAborted = walk.signal.aborted && (error as Error).name === 'AbortError';
+    if (wasAborted) return { outcome: 'aborted', events: [walk.run.errorEvent(node.id, 'interrupted')] };
     return { outcome: 'errored', events: [walk.run.errorEvent(node.id, messageOf(error))] };
   }
 }

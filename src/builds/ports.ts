@@ -30,6 +30,13 @@ export const CREDENTIALS = Symbol('credentials');
 
 /** Where vars of builds come from that are not local: var sources of the pipeline and the server's credential managers. */
 export interface CredentialSource {
-  /** Values by {@link VarReference.text}; unknown vars are left out. All values count as secrets. */
-  fetch(build: Build, references: readonly VarReference[]): Promise<ReadonlyMap<string, JsonValue>>;
+  /**
+   * Values by {@link VarReference.text}; unknown vars are left out. All values count as secrets. `watcher.say` hears why a
+   * value takes long; `watcher.signal` ends the wait for it, by an AbortError.
+   */
+  fetch(
+    build: Build,
+    references: readonly VarReference[],
+    watcher?: { readonly signal: AbortSignal; readonly say: (text: string) => Promise<void> },
+  ): Promise<ReadonlyMap<string, JsonValue>>;
 }

@@ -5,7 +5,7 @@ import { Db, findVarSources } from '../persistence/index.js';
 import { interpolate, varsIn, type VarReference } from '../pipelines/index.js';
 import { KeptSources } from './kept-sources.js';
 import { Lookup } from './lookup.js';
-import type { SecretOwner } from './secret-source.js';
+import type { LookupWatcher, SecretOwner } from './secret-source.js';
 
 /** For whom vars are looked up. A build without a pipeline knows its team's vars only. */
 export interface CredentialScope extends Omit<SecretOwner, 'instanceVars'> {
@@ -34,12 +34,16 @@ export class CredentialsService {
    * @throws UserError `missing-var-source` for a source that the pipeline does not have; CredentialError for a var whose
    * source cannot tell.
    */
-  async fetch(scope: CredentialScope, references: readonly VarReference[]): Promise<ReadonlyMap<string, JsonValue>> {
+  async fetch(
+    scope: CredentialScope,
+    references: readonly VarReference[],
+    watcher?: LookupWatcher,
+  ): Promise<ReadonlyMap<string, JsonValue>> {
     const asked = references.filter(({ source }) => source !== '.'); // local vars are the build's own affair
     if (asked.length === 0) return new Map();
     const { sources, ...more } =
       scope.pipelineId === undefined ? { sources: [] } : await findVarSources(this.db, scope.pipelineId);
-    return new Lookup(this.kept, { owner: { ...ownerOf(scope), ...more }, sources }).fetch(asked);
+    return new Lookup(this.kept, { owner: { ...ownerOf(scope), ...more }, sources, watcher }).fetch(asked);
   }
 
   /**

@@ -3,7 +3,7 @@ import { interpolate, varsIn, type VarReference } from '../pipelines/index.js';
 import { messageOf, UserError } from '../platform/index.js';
 import type { KeptSources } from './kept-sources.js';
 import type { ReadThrough } from './read-through.js';
-import { SourceError, type Secret, type SecretOwner } from './secret-source.js';
+import { SourceError, type LookupWatcher, type Secret, type SecretOwner } from './secret-source.js';
 
 /** At once, so that a step with many vars is quick and no source is flooded. */
 const MAX_AT_ONCE = 8;
@@ -13,6 +13,7 @@ export interface LookupRequest {
   readonly owner: SecretOwner;
   /** The var sources of the pipeline. */
   readonly sources: readonly VarSourceConfig[];
+  readonly watcher?: LookupWatcher | undefined;
 }
 
 /** A var cannot be looked up now: its source does not answer or says no. Names both, and holds no value. */
@@ -62,7 +63,7 @@ export class Lookup {
   private async read(name: string | undefined, path: string): Promise<Secret | undefined> {
     const reader = name === undefined ? this.kept.server?.reader : await this.open(name);
     try {
-      return await reader?.find(path, this.request.owner);
+      return await reader?.find(path, this.request.owner, this.request.watcher);
     } catch (error) {
       if (!(error instanceof SourceError)) throw error;
       const of = name === undefined ? '' : ` of var source '${name}'`;

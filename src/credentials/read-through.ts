@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock, Logger, Settings } from '../platform/index.js';
 import { messageOf } from '../platform/index.js';
-import { SourceError, type Secret, type SecretOwner, type SecretSource } from './secret-source.js';
+import { SourceError, type LookupWatcher, type Secret, type SecretOwner, type SecretSource } from './secret-source.js';
 
 export type ReadSettings = Pick<
   Settings,
@@ -32,26 +32,26 @@ export class ReadThrough {
 
   /**
    * The value of a var; undefined when the source has none.
-   * @throws SourceError when the source cannot tell; it names the place.
+   * @throws SourceError when the source cannot tell; it names the place. AbortError when the watcher no longer waits.
    */
-  async find(name: string, owner: SecretOwner): Promise<Secret | undefined> {
+  async find(name: string, owner: SecretOwner, watcher?: LookupWatcher): Promise<Secret | undefined> {
     for (const place of this.source.places(name, owner)) {
-      const secret = await this.read(place, owner);
+      const secret = await this.read(place, owner, watcher);
       if (secret !== undefined) return secret;
     }
     return undefined;
   }
 
-  private async read(place: string, owner: SecretOwner): Promise<Secret | undefined> {
+  private async read(place: string, owner: SecretOwner, watcher?: LookupWatcher): Promise<Secret | undefined> {
     if (!this.source.isRemote) return this.source.read(place, owner);
     const kept = this.kept.get(place);
     if (kept !== undefined && kept.until > this.now()) return kept.secret;
-    const secret = await this.ask(place, owner);
+    const secret = await this.ask(place, owner, watcher);
     this.keep(place, secret);
     return secret;
   }
 
-  private async ask(place: string, owner: SecretOwner): Promise<Secret | undefined> {
+  private async ask(place: string, owner: SecretOwner, watcher?: LookupWatcher): Promise<Secret | undefined> {
     const { secretRetryAttempts: attempts, secretRetryIntervalMs: intervalMs } = this.settings;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -64,7 +64,9 @@ export class ReadThrough {
           throw new SourceError(`${why} (looked at ${place}${tries})`, isPassing, { cause: error });
         }
         this.log.warn({ source: this.source.title, place, attempt, attempts, error: why }, 'source of vars in trouble');
-        await sleep(intervalMs);
+        const next = `asked again in ${intervalMs / 1000} s (try ${attempt} of ${attempts})`;
+        await watcher?.say(`${this.source.title}: ${why} (looked at ${place}); ${next}`);
+        await sleep(intervalMs, undefined, watcher && { signal: watcher.signal });
       }
     }
   }

@@ -10,6 +10,14 @@ export interface SecretOwner {
   readonly jobName?: string | undefined;
 }
 
+/** Whoever waits for the answer of a lookup. */
+export interface LookupWatcher {
+  /** Ends a wait between two tries. */
+  readonly signal: AbortSignal;
+  /** Is told, in words without any value, that a source is in trouble and will be asked again. */
+  readonly say: (text: string) => Promise<void>;
+}
+
 /** A value that was found. */
 export interface Secret {
   readonly value: JsonValue;

@@ -2,9 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { BuildId } from '../../src/model/index.js';
+import { requestAbort } from '../../src/persistence/index.js';
 import type { Settings } from '../../src/platform/index.js';
 import { outputLines } from '../support/build-scenarios.js';
 import { credentialsOn } from '../support/credentials.js';
+import { eventually } from '../support/eventually.js';
 import { EngineWorld } from '../support/engine-world.js';
 import { AwsDouble, KubernetesDouble, VaultDouble } from '../support/secret-doubles.js';
 
@@ -36,8 +39,13 @@ afterAll(async () => {
 });
 
 const AWS = 'region: r, access_key: AKIATEST, secret_key: aws-secret-key';
-/** Runs a build whose task prints the var. */
-async function run(variable: string, sources = '', settings: () => Partial<Settings> = () => ({})) {
+/** Runs a build whose task prints the var. @param meanwhile something to do once it runs */
+async function run(
+  variable: string,
+  sources = '',
+  settings: () => Partial<Settings> = () => ({}),
+  meanwhile: (id: BuildId) => Promise<unknown> = async () => undefined,
+) {
   world.credentials = credentialsOn(world.db, settings());
   const engine = world.engine(world.engines.length + 1, { instance: `of-${variable}` });
   engine.start();
@@ -46,6 +54,7 @@ async function run(variable: string, sources = '', settings: () => Partial<Setti
   const plan = `[{get: repo}, {task: t, config: {platform: linux, ${params}}}]`;
   const yaml = `${sources}\nresources: [{name: repo, type: scripted}]\njobs: [{name: j, plan: ${plan}}]`;
   const { id } = await world.start(await world.pipeline(yaml));
+  await meanwhile(id);
   const status = await world.finished(id);
   const events = await world.events(id);
   const errors = events.flatMap(({ data }) => ('message' in data ? [data.message] : []));
@@ -132,6 +141,30 @@ describe('a build whose var has no value', () => {
     const { errors, stored } = await run('s:token', sources);
     expect(errors).toEqual(["var source 's': its config does not fit: the value of algorithm does not fit"]);
     expect(stored).not.toContain('hidden-value');
+  });
+});
+
+describe('a source in trouble', () => {
+  const settings = (secretRetryIntervalMs: number) => () => ({
+    vault: { url: vault.url, client_token: 's.t' },
+    secretRetryAttempts: 3,
+    secretRetryIntervalMs,
+  });
+
+  it('is asked again, and the build says why it waits', async () => {
+    vault.troubles.push({ status: 503, body: '{"errors":["Vault is sealed"]}' });
+    const { status, stored } = await run('db.password', '', settings(50));
+    expect(status).toBe('succeeded');
+    expect(stored).toMatch(/vault at [^"]*503[^"]*Vault is sealed[^"]*asked again in 0\.05 s \(try 1 of 3\)/);
+  });
+
+  it('holds no build that is aborted', async () => {
+    vault.troubles.push({ status: 503 });
+    const { status } = await run('db.password', '', settings(600_000), async (id) => {
+      await eventually('it waits', async () => JSON.stringify(await world.events(id)).includes('asked again'));
+      await world.db.tx((tx) => requestAbort(tx, id, 'tester'));
+    });
+    expect(status).toBe('aborted');
   });
 });
 
