@@ -248,7 +248,7 @@ suite.each([
     for (const each of [ref, absolute]) expect((await artifacts.readFile(each, 'f')).toString()).toBe('made\n');
     const volumes = (await daemon.client.listVolumes()).Volumes.length;
     await runtime.remove(handle);
-    expect((await daemon.client.listVolumes()).Volumes.length).toBe(isShared ? volumes : volumes - 2);
+    expect((await daemon.client.listVolumes()).Volumes.length).toBe(volumes - (isShared ? 1 : 3));
     expect(await folders()).not.toContain(`weir-${namespace}-${handle}`);
   });
 
