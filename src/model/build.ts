@@ -23,6 +23,8 @@ export interface Build {
   readonly rerunNumber?: number;
   readonly createdBy?: string;
   readonly comment: string;
+  /** Values of its job's `vars`, as given and filled up with defaults when it was created; never empty. */
+  readonly vars?: JsonObject;
   readonly createdAt: Date;
   readonly startedAt?: Date;
   readonly endedAt?: Date;

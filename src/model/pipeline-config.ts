@@ -79,6 +79,23 @@ export interface JobConfig extends StepHooks {
   readonly build_logs_to_retain?: number;
   /** Condition without which the job's steps and hooks are skipped. Ours; Concourse does not know it. */
   readonly when?: string;
+  /** Values that whoever starts a build gives, local vars of the whole build. Ours; Concourse does not know them. */
+  readonly vars?: readonly JobVarConfig[];
+}
+
+export const JOB_VAR_TYPES = ['string', 'number', 'boolean', 'list', 'map'] as const;
+export type JobVarType = (typeof JOB_VAR_TYPES)[number];
+
+export interface JobVarConfig {
+  readonly name: string;
+  readonly type: JobVarType;
+  /** Nobody starts a build without it. */
+  readonly required?: boolean;
+  /** Its value when none is given; absent: then there is no such var. */
+  readonly default?: JsonValue;
+  /** The only values that may be given. */
+  readonly options?: readonly JsonValue[];
+  readonly description?: string;
 }
 
 /** Steps that run around another step, by how it ended. Also usable on a job. */

@@ -28,6 +28,7 @@ jobs:
     on_failure: {try: {put: image, params: {image: repo/x.tar}}}
 - name: deploy
   build_log_retention: {builds: 10, minimum_succeeded_builds: 1}
+  vars: [{name: full, type: boolean, default: false}, {name: region, type: string, options: [eu, us], required: true}]
   plan:
   - {load_var: word, file: repo/word, when: 'versions.repo.ref == "1" && has(vars.x)'}
   - {get: repo, passed: {any: [test, {all: ["te*"]}]}}

@@ -3,6 +3,7 @@ export * from './diff.js';
 export * from './diff-text.js';
 export { identifierFault } from './identifier.js';
 export * from './job-graph.js';
+export { jobVarProblems } from './job-vars.js';
 export { pipelineJsonSchema } from './pipeline-json-schema.js';
 export * from './parse.js';
 export { parseYaml } from './parse-yaml.js';

@@ -80,6 +80,15 @@ export const JOB: Meanings = {
   ensure: 'Step that runs after every build, however it ended.',
 };
 
+export const JOB_VAR: Meanings = {
+  name: 'The name in `((.:name))`.',
+  type: 'What its value must be.',
+  required: 'Nobody starts a build without it. Not with `default`, nor in a job that a `get` triggers.',
+  default: 'Its value in builds that are not given one. Without it such builds do not have the var.',
+  options: 'The only values that it may have.',
+  description: 'What it is, for whoever starts a build.',
+};
+
 export const RETENTION: Meanings = {
   days: 'For so many days after the end of the build. 0: no bound.',
   builds: 'For the newest so many builds. 0: no bound.',

@@ -1,6 +1,7 @@
 import type { PipelineConfig, Version } from '../../model/index.js';
 import { conditionFault } from './condition.js';
 import type { Path } from './finding.js';
+import { jobVars } from './job-vars.js';
 import * as mean from './meanings.js';
 import { anyOf, REF_STEP, requiring, type JsonSchema } from './json-schema.js';
 import { HOOKS } from './steps.js';
@@ -250,6 +251,7 @@ const SECTIONS: Readonly<Record<string, Shape>> = {
         ),
         build_logs_to_retain: integer,
         when,
+        vars: jobVars,
         ...hooks,
       },
       { required: NAMED, meanings: mean.JOB },

@@ -153,7 +153,8 @@ export function oneOf(...allowed: readonly string[]): Shape<string> {
   return described({ enum: allowed }, (value, at, found) => {
     if (typeof value === 'string' && allowed.includes(value)) return value;
     const shown = typeof value === 'string' ? `'${value}'` : kindOf(value);
-    found.problem(at, `must be one of ${allowed.join(', ')}, not ${shown}`);
+    const more = typeof value === 'string' ? hint(value, allowed) : {};
+    found.problem(at, `must be one of ${allowed.join(', ')}, not ${shown}`, more);
     return undefined;
   });
 }

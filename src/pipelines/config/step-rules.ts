@@ -2,6 +2,7 @@ import type {
   AcrossVarConfig,
   GetStepConfig,
   JobConfig,
+  JobVarConfig,
   PipelineConfig,
   RunStepConfig,
   StepConfig,
@@ -11,6 +12,7 @@ import type { Path } from './finding.js';
 import { checkIdentifier, identifierFault } from './identifier.js';
 import { isBrokenGlob, matchesName } from './name-glob.js';
 import { passedNames, touchedResources } from './job-graph.js';
+import { checkJobVars } from './job-vars.js';
 import { hint, type Findings } from './shape.js';
 import { hooksOf, innerSteps } from './steps.js';
 
@@ -41,6 +43,7 @@ type Scopes = readonly Set<string>[];
 /** Checks every step of one job: the laws of pipeline-language §8 that concern steps. */
 export class StepRules {
   private readonly gets = new Set<string>();
+  private jobVars: readonly JobVarConfig[] = [];
 
   constructor(
     private readonly around: Surroundings,
@@ -48,7 +51,8 @@ export class StepRules {
   ) {}
 
   checkJob(job: JobConfig, at: Path): void {
-    const scopes = [new Set<string>()];
+    this.jobVars = job.vars ?? [];
+    const scopes = [checkJobVars(this.jobVars, [...at, 'vars'], this.found)];
     (job.plan ?? []).forEach((step, index) => this.checkStep(step, [...at, 'plan', index], scopes, false));
     for (const [name, hook] of hooksOf(job)) this.checkStep(hook, [...at, name], scopes, false);
   }
@@ -71,6 +75,7 @@ export class StepRules {
     else if ('put' in step) {
       checkIdentifier(step.put, [...at, 'put'], this.found);
       this.checkResource(step, step.put, [...at, 'put'], at);
+      if (step.no_get !== true) this.checkMetadataVar(step.put, [...at, 'put']);
     } else if ('set_pipeline' in step) {
       if (!isInAcross) checkIdentifier(step.set_pipeline, [...at, 'set_pipeline'], this.found);
       if (step.set_pipeline.includes('/'))
@@ -88,10 +93,28 @@ export class StepRules {
     checkIdentifier(step.get, place, this.found);
     if (this.gets.has(step.get)) this.found.problem(place, `repeated name '${step.get}'`);
     this.gets.add(step.get);
+    this.checkMetadataVar(step.get, place);
+    if (step.trigger === true) this.checkTrigger([...at, 'trigger']);
     const resource = this.checkResource(step, step.get, place, at);
     for (const { name, path } of passedNames(step.passed)) {
       this.checkPassed(name, resource, [...at, 'passed', ...path]);
     }
+  }
+
+  /** What a get says of its version becomes a local var of its name. */
+  private checkMetadataVar(name: string, at: Path): void {
+    if (!this.jobVars.some((each) => each.name === name)) return;
+    this.found.problem(at, `repeated var name '${name}'`, {
+      hint: 'the job has a var of that name, which the metadata of the get would replace',
+    });
+  }
+
+  private checkTrigger(at: Path): void {
+    const required = this.jobVars.filter((each) => each.required === true).map(({ name }) => `'${name}'`);
+    if (required.length === 0) return;
+    this.found.problem(at, `nobody gives an automatic build the required var ${required.join(', ')}`, {
+      hint: "give the var a default instead of 'required', or leave the trigger out",
+    });
   }
 
   /** @returns the resource's name, or undefined when there is no such resource. */
