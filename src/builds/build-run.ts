@@ -98,7 +98,7 @@ export class BuildRun {
     await this.recallSecrets();
     const outcome = !isReady
       ? 'errored'
-      : await walk(this.plan, { run: this, scope: new Scope(), signal: this.aborting.signal });
+      : await walk(this.plan, { run: this, scope: Scope.with(this.build.vars), signal: this.aborting.signal });
     this.throwIfLetGo();
     const status = statusOf(outcome);
     await this.journal.finish(status);

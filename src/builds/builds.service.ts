@@ -7,6 +7,7 @@ import {
   type BuildResources,
   type JobConfig,
   type JobId,
+  type JsonObject,
   type Page,
   type PipelineConfig,
   type PipelineId,
@@ -36,6 +37,7 @@ import {
   type TriggerTarget,
   type Tx,
 } from '../persistence/index.js';
+import { jobVarProblems } from '../pipelines/index.js';
 import { BuildPlanError, makeBuildPlan } from '../planner/index.js';
 import { ConflictError, NotFoundError, UserError } from '../platform/index.js';
 import { ARTIFACTS, type ArtifactStore } from '../runtime/index.js';
@@ -54,9 +56,11 @@ export class BuildsService {
   /**
    * Adds a pending build, which waits for fresh checks of the job's inputs and then resolves them anew. Works while job or
    * pipeline are paused; the build then waits.
-   * @throws ConflictError `manual-trigger-disabled`, `pipeline-archived`; NotFoundError.
+   * @param given values for the job's `vars`, unchecked
+   * @throws ConflictError `manual-trigger-disabled`, `pipeline-archived`; UserError `invalid-vars` with everything that is
+   *   wrong with them; NotFoundError.
    */
-  async triggerJob(jobId: JobId, by?: string): Promise<Build> {
+  async triggerJob(jobId: JobId, by?: string, given: JsonObject = {}): Promise<Build> {
     const id = await this.db.tx(async (tx) => {
       const job = await this.triggerTarget(tx, jobId);
       if (job.config.disable_manual_trigger) {
@@ -65,7 +69,8 @@ export class BuildsService {
           `job '${job.name}' cannot be triggered by hand: its config sets disable_manual_trigger`,
         );
       }
-      return createManualBuild(tx, jobId, by);
+      demandFit(job, given);
+      return createManualBuild(tx, jobId, by, given);
     });
     return this.getBuild(id);
   }
@@ -236,6 +241,13 @@ async function planNow(tx: Tx, job: JobConfig, config: PipelineConfig, build: Bu
     if (error instanceof BuildPlanError) return undefined;
     throw error;
   }
+}
+
+function demandFit({ name, config }: TriggerTarget, given: JsonObject): void {
+  const problems = jobVarProblems(config.vars ?? [], given);
+  if (problems.length === 0) return;
+  const list = problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  throw new UserError('invalid-vars', `no build of job '${name}' was started: ${list}`, 400, problems);
 }
 
 function archived(): ConflictError {

@@ -26,9 +26,17 @@ function watcherOf({ run, signal }: Walk): Parameters<CredentialSource['fetch']>
   return { signal: AbortSignal.any([signal, run.letGoSignal]), say: (text) => run.tell(text) };
 }
 
-/** Fills local vars only and leaves the rest as it is. */
+/**
+ * Fills local vars only and leaves the rest as it is, for {@link fillVars} to fill in later. That must not take the text of a
+ * value for a var, so values that hold something like `((x))` are left to it as well.
+ */
 export function fillLocalVars<Value>(value: Value, walk: Walk): Value {
-  return interpolate(value, localLookup(walk), { mode: 'template' }).value;
+  const local = localLookup(walk);
+  const lookup: VarLookup = (reference) => {
+    const found = local(reference);
+    return varsIn(found).length > 0 ? undefined : found;
+  };
+  return interpolate(value, lookup, { mode: 'template' }).value;
 }
 
 function localLookup(walk: Walk): VarLookup {

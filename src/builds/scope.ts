@@ -13,6 +13,13 @@ export class Scope {
 
   constructor(private readonly outer?: Scope) {}
 
+  /** The outermost scope of a build. */
+  static with(vars: JsonObject = {}): Scope {
+    const scope = new Scope();
+    for (const [name, value] of Object.entries(vars)) scope.setLocalVar(name, value);
+    return scope;
+  }
+
   inner(): Scope {
     return new Scope(this);
   }

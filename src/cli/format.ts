@@ -1,3 +1,4 @@
+import type { JsonValue } from '../model/index.js';
 import type { Paint } from './io.js';
 import { writtenRef } from './pipeline-ref.js';
 import type { WireBuild } from './wire.js';
@@ -18,6 +19,11 @@ export function table(paint: Paint, headings: readonly string[], rows: readonly 
 function visibleLength(text: string): number {
   // eslint-disable-next-line no-control-regex -- colour codes begin with the escape character
   return [...text.replace(/\u001b\[[0-9;]*m/g, '')].length;
+}
+
+/** A value of a var: text as it is, all else as JSON. */
+export function valueText(value: JsonValue): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** `2026-11-21 18:22:05` in local time; `n/a` for none. */

@@ -6,30 +6,39 @@ import { another } from './cli.js';
 import { CliError } from './io.js';
 import { isMap, withField } from './pipeline-ref.js';
 
-/** Where template vars come from. */
+/** Where vars come from. */
 export interface VarOptions {
   readonly var?: readonly string[];
   readonly yamlVar?: readonly string[];
   readonly loadVarsFrom?: readonly string[];
 }
 
-/** Gives a command the options of {@link VarOptions}. */
-export function withVarOptions(command: Command): Command {
+/** Gives a command the options of {@link VarOptions}. @param as how the value of `-v` is read */
+export function withVarOptions(command: Command, kind = 'template var', as = 'as text'): Command {
   return command
-    .option('-v, --var <name=value>', 'a template var, as text; may be given again', another)
-    .option('-y, --yaml-var <name=yaml>', 'a template var, as YAML; may be given again', another)
-    .option('-l, --load-vars-from <file>', 'a YAML file of template vars; may be given again, later ones win', another);
+    .option('-v, --var <name=value>', `a ${kind}, ${as}; may be given again`, another)
+    .option('-y, --yaml-var <name=yaml>', `a ${kind}, as YAML; may be given again`, another)
+    .option('-l, --load-vars-from <file>', `a YAML file of ${kind}s; may be given again, later ones win`, another);
 }
 
-/** Files first, then `-v`, then `-y`; what comes later wins. A dotted name (`a.b`) is a field of a map. */
-export async function readVars(options: VarOptions): Promise<JsonObject> {
+/**
+ * Files first, then `-v`, then `-y`; what comes later wins. A dotted name (`a.b`) is a field of a map.
+ * @param read makes the value of a `-v` out of its text
+ */
+export async function readVars(
+  options: VarOptions,
+  read: (name: string, text: string) => JsonValue = (_name, text) => text,
+): Promise<JsonObject> {
   let vars: JsonObject = {};
   for (const file of options.loadVarsFrom ?? []) {
     const loaded = parseYaml(await readText(file), file);
     if (!isMap(loaded)) throw new CliError(`${file} is not a map of vars`);
     vars = { ...vars, ...loaded };
   }
-  for (const pair of options.var ?? []) vars = withField(vars, ...namedValue(pair));
+  for (const pair of options.var ?? []) {
+    const [name, text] = namedValue(pair);
+    vars = withField(vars, name, read(name, text));
+  }
   for (const pair of options.yamlVar ?? []) {
     const [name, text] = namedValue(pair);
     vars = withField(vars, name, parseYaml(text, `the value of ${name}`));

@@ -1,6 +1,6 @@
-import type { JsonObject } from '../model/index.js';
+import type { JobVarConfig, JsonObject } from '../model/index.js';
 
-/** What the CLI reads out of answers. Names and types are those of the wire contract; `pause_reason`, `why` and sources are ours. */
+/** What the CLI reads out of answers. Names and types are those of the wire contract; `pause_reason`, `why`, `vars` and sources are ours. */
 
 export interface WireBuild {
   readonly id: number;
@@ -15,6 +15,8 @@ export interface WireBuild {
   readonly end_time?: number;
   readonly created_by?: string;
   readonly comment?: string;
+  /** Values of its job's vars; ours. */
+  readonly vars?: JsonObject;
 }
 
 /** Where steps run; ours. */
@@ -77,6 +79,8 @@ export interface WireJob {
     readonly passed?: unknown;
   }[];
   readonly outputs?: readonly { readonly name: string; readonly resource: string }[];
+  /** What whoever starts a build may or must give; ours. */
+  readonly vars?: readonly JobVarConfig[];
   /** Why nothing runs: per pending build, or with `build_id: null` for a job that has none. */
   readonly why?: readonly {
     readonly build_id: number | null;

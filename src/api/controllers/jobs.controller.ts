@@ -1,14 +1,15 @@
-import { Controller, Delete, Get, Header, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Header, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
 import { Gatekeeper, type Access } from '../../auth/index.js';
 import { BuildsService } from '../../builds/index.js';
-import type { JobId } from '../../model/index.js';
+import type { JobId, JsonValue } from '../../model/index.js';
 import { PipelinesService, type ByWhom, type JobRef, type Pipeline } from '../../pipelines/index.js';
 import { ExplainService, JobsService } from '../../scheduling/index.js';
 import { Settings } from '../../platform/index.js';
 import { sendPage, ValidPage, type PageQuery } from '../http/pages.js';
 import { PipelinePath, TheJob, ThePipeline } from '../http/params.js';
-import { OncePipe } from '../http/validate.js';
+import { OncePipe, reasonBody, ValidJson } from '../http/validate.js';
 import { Caller, Who } from '../http/who.js';
 import { buildViewsFor, toBuildView } from '../mappers/build.mapper.js';
 import { toJobExplanationView } from '../mappers/explanation.mapper.js';
@@ -16,6 +17,15 @@ import { toJobSummaries, toJobView, toNextInputView } from '../mappers/job.mappe
 
 type View = Record<string, unknown>;
 const JOB = 'teams/:team/pipelines/:pipeline/jobs/:job';
+
+/** Strict: a mistyped key would start a build without its vars. */
+const triggerRequest = z.strictObject({
+  ...reasonBody.shape,
+  vars: z
+    .record(z.string(), z.custom<JsonValue>())
+    .optional()
+    .meta({ description: 'values for the `vars` of the job, of the types that it declares' }),
+});
 
 @Controller('api/v1')
 export class JobsController {
@@ -94,8 +104,12 @@ export class JobsController {
 
   @Post(`${JOB}/builds`)
   @HttpCode(200)
-  async trigger(@TheJob() id: JobId, @Who() { by }: ByWhom): Promise<View> {
-    return toBuildView(await this.builds.triggerJob(id, by));
+  async trigger(
+    @TheJob() id: JobId,
+    @Body(new ValidJson(triggerRequest)) { vars }: z.infer<typeof triggerRequest>,
+    @Who() { by }: ByWhom,
+  ): Promise<View> {
+    return toBuildView(await this.builds.triggerJob(id, by, vars));
   }
 
   @Get(`${JOB}/builds/:build`)

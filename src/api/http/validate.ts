@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { Injectable, type ArgumentMetadata, type PipeTransform } from '@nestjs/common';
 import { z } from 'zod';
 import { UserError } from '../../platform/index.js';
@@ -26,6 +27,19 @@ export class Valid<Output> implements PipeTransform<unknown, Output> {
       this.what,
       result.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
     );
+  }
+}
+
+/** {@link Valid} for a body that nobody must send. Other content than JSON, which would be passed over, is refused. */
+@Injectable()
+export class ValidJson<Output> extends Valid<Output> {
+  override transform(value: unknown): Output {
+    if (Buffer.isBuffer(value) && value.length === 0) return super.transform({});
+    if (Buffer.isBuffer(value) || value instanceof Readable) {
+      const message = 'expected JSON, with the header Content-Type: application/json';
+      throw new InvalidRequest('the request body', [{ path: '', message }]);
+    }
+    return super.transform(value);
   }
 }
 

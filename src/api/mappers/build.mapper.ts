@@ -2,7 +2,7 @@ import type { Access } from '../../auth/index.js';
 import type { Build, BuildResources, JobListing, ListedBuild } from '../../model/index.js';
 import { given, seconds } from './fields.js';
 
-/** A build as clients of Concourse know it; `aborted_by` is ours. */
+/** A build as clients of Concourse know it; `vars` and `aborted_by` are ours. */
 export function toBuildView(build: Build): Record<string, unknown> {
   return {
     id: build.id,
@@ -24,13 +24,15 @@ export function toBuildView(build: Build): Record<string, unknown> {
       rerun_of: build.rerunOf && { id: build.rerunOf.id, name: build.rerunOf.name },
       created_by: build.createdBy,
       aborted_by: build.abortedBy,
+      vars: build.vars,
     }),
   };
 }
 
-/** {@link toBuildView} for that caller: comments are for the team, however public the pipeline is. */
+/** {@link toBuildView} for that caller: what people wrote is for the team, however public the pipeline is. */
 export function buildViewsFor(access: Access): (build: Build) => Record<string, unknown> {
-  return (build) => toBuildView(access.sees(build.teamName, build.pipelineName) ? build : { ...build, comment: '' });
+  return (build) =>
+    toBuildView(access.sees(build.teamName, build.pipelineName) ? build : { ...build, comment: '', vars: undefined });
 }
 
 /** The short form inside lists of jobs. */

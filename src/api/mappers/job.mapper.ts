@@ -11,14 +11,17 @@ import { buildViewsFor, toBuildSummary } from './build.mapper.js';
 import { given, seconds, some } from './fields.js';
 import { listWriter } from './list-writer.js';
 
-/** A job as clients of Concourse know it; `pause_reason` and `why` (why nothing runs, in words) are ours. */
+/** A job as clients of Concourse know it; `pause_reason`, `vars` and `why` (why nothing runs, in words) are ours. */
 export function toJobView(job: Job, access: Access): Record<string, unknown> {
   const toBuildView = buildViewsFor(access);
   return {
     ...common(job, job.config.disable_manual_trigger, job.config.disable_reruns),
     next_build: job.nextBuild ? toBuildView(job.nextBuild) : null,
     finished_build: job.finishedBuild ? toBuildView(job.finishedBuild) : null,
-    ...given({ transition_build: job.transitionBuild && toBuildView(job.transitionBuild) }),
+    ...given({
+      transition_build: job.transitionBuild && toBuildView(job.transitionBuild),
+      vars: access.sees(job.teamName, job.pipelineName) ? some(job.config.vars ?? []) : undefined,
+    }),
     why: job.blockers.map(({ build, reasons }) => ({
       build_id: build,
       ...given({ build_name: job.nextBuild?.id === build ? job.nextBuild?.name : undefined }),

@@ -189,7 +189,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ListJobs: { says: 'Jobs of a pipeline', answers: ['JobSummary'] },
   GetJob: { says: 'A job, and why nothing of it runs', answers: 'Job' },
   ListJobBuilds: { says: 'Builds of a job, newest first', answers: ['Build'], ...PAGE },
-  CreateJobBuild: { says: 'Starts a build of the job', answers: 'Build', refuses: [409] },
+  CreateJobBuild: { says: 'Starts a build of the job, with values for its vars', answers: 'Build', refuses: [409] },
   GetJobBuild: { says: 'A build by its number', answers: 'Build' },
   RerunJobBuild: { says: 'Runs a build again with its versions', answers: 'Build', refuses: [409] },
   ListJobInputs: { says: 'What the next build of the job would get', answers: ['JobInput'] },

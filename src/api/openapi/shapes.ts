@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { FINAL_STATUSES, ROLES } from '../../model/index.js';
+import { FINAL_STATUSES, JOB_VAR_TYPES, ROLES } from '../../model/index.js';
 
 /** Every JSON answer of the API by its name in the document. Fields are what the mappers give; an unknown one is a mistake. */
 
@@ -31,6 +31,7 @@ const Build = z.object({
   rerun_of: z.object({ id, name: text }).optional(),
   created_by: text.optional(),
   aborted_by: text.optional(),
+  vars: anything.optional().meta({ description: "values of the job's vars, for members of the team" }),
 });
 
 const BuildSummary = Build.pick({
@@ -130,6 +131,19 @@ const Job = JobSummary.extend({
   next_build: Build.nullable(),
   finished_build: Build.nullable(),
   transition_build: Build.optional(),
+  vars: z
+    .array(
+      z.object({
+        name: text,
+        type: z.enum(JOB_VAR_TYPES),
+        required: z.boolean().optional(),
+        default: z.unknown().optional(),
+        options: z.array(z.unknown()).optional(),
+        description: text.optional(),
+      }),
+    )
+    .optional()
+    .meta({ description: 'what whoever starts a build may or must give, for members of the team' }),
   why: z
     .array(
       z.object({

@@ -1,7 +1,7 @@
 import { Argument, Command } from 'commander';
 import { place, show, type Cli, type Place } from '../cli.js';
 import { route } from '../client.js';
-import { version } from '../format.js';
+import { valueText, version } from '../format.js';
 import type { Paint } from '../io.js';
 import type { WireBuild, WireBuildExplanation, WireJobExplanation, WireText } from '../wire.js';
 
@@ -69,11 +69,14 @@ function inputBranch(paint: Paint, input: WireJobExplanation['inputs'][number]):
 }
 
 function buildTree(paint: Paint, { pipeline, name }: Place, told: WireBuildExplanation): string {
+  const vars = Object.entries(told.build.vars ?? {}).map(([key, value]) => ({
+    line: `var ${key}: ${valueText(value)}`,
+  }));
   const inputs = told.inputs.map((input) => ({
     line: `input ${input.name}${input.resource === input.name ? '' : ` (resource ${input.resource})`}: ${input.text}`,
   }));
   const title = `${paint('bold', `${pipeline}/${name}`)}: ${told.summary}`;
-  return tree({ line: title, under: [...inputs, ...fixes(paint, told.fixes)] });
+  return tree({ line: title, under: [...vars, ...inputs, ...fixes(paint, told.fixes)] });
 }
 
 function fixes(paint: Paint, list: readonly WireText[]): Branch[] {

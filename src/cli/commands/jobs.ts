@@ -1,13 +1,16 @@
 import { Command } from 'commander';
 import { place, say, show, type Cli, type Place } from '../cli.js';
+import type { JobVarConfig } from '../../model/index.js';
 import { route } from '../client.js';
-import { buildName, pausedWords, status, table } from '../format.js';
+import { buildName, pausedWords, status, table, valueText } from '../format.js';
 import type { Paint } from '../io.js';
+import { jobVars } from '../job-vars.js';
 import { writtenRef } from '../pipeline-ref.js';
+import { withVarOptions, type VarOptions } from '../vars.js';
 import type { WireBuild, WireJob } from '../wire.js';
 import { sayBegun, watchBuild } from './watch.js';
 
-interface JobOptions {
+interface JobOptions extends VarOptions {
   readonly job: Place;
   readonly reason?: string;
   readonly watch?: boolean;
@@ -38,15 +41,15 @@ export function jobCommands(cli: Cli): Command[] {
       const shown = await client.get<WireJob>(client.pipeline(job.pipeline, route`/jobs/${job.name}`));
       show(cli, shown, () => jobText(cli.paint, job, shown));
     }),
-    onJob('trigger-job', 'start a build after fresh checks')
+    withVarOptions(onJob('trigger-job', 'start a build after fresh checks'), 'build var', 'read by its type')
       .alias('tj')
       .option('-w, --watch', "show the build's output and exit as it does")
-      .action(async ({ job, watch }: JobOptions, command: Command) => {
+      .action(async ({ job, watch, ...options }: JobOptions, command: Command) => {
         const client = await cli.connect(command);
-        const build = await client.send<WireBuild>(
-          'POST',
-          client.pipeline(job.pipeline, route`/jobs/${job.name}/builds`),
-        );
+        const path = client.pipeline(job.pipeline, route`/jobs/${job.name}`);
+        const vars = await jobVars(options, async () => (await client.get<WireJob>(path)).vars ?? []);
+        const builds = client.pipeline(job.pipeline, route`/jobs/${job.name}/builds`);
+        const build = await client.send<WireBuild>('POST', builds, vars && { vars });
         sayBegun(cli, `started ${buildName(build)}`, build);
         if (watch) cli.exitCode = await watchBuild(cli, client, build.id);
       }),
@@ -106,12 +109,23 @@ function pausedTable(paint: Paint, jobs: readonly WireJob[]): string {
   );
 }
 
+function varLine({ name, type, required, default: value, options, description }: JobVarConfig): string {
+  const facts = [
+    type,
+    ...(required ? ['required'] : []),
+    ...(value === undefined ? [] : [`default ${valueText(value)}`]),
+    ...(options ? [`one of ${options.map(valueText).join(', ')}`] : []),
+  ];
+  return `var ${name} (${facts.join('; ')})${description === undefined ? '' : `: ${description}`}`;
+}
+
 function jobText(paint: Paint, { pipeline }: Place, job: WireJob): string {
   const lines = [paint('bold', `${pipeline}/${job.name}`)];
   if (job.paused) lines.push(paint('cyan', `paused${pausedWords(job.paused_by, job.paused_at, job.pause_reason)}`));
   for (const [title, build] of [['last build', job.finished_build] as const, ['next build', job.next_build] as const]) {
     lines.push(`${title}: ${build ? `#${build.name} ${status(paint, build.status)}` : 'none'}`);
   }
+  for (const declared of job.vars ?? []) lines.push(varLine(declared));
   for (const { name, resource, trigger, passed } of job.inputs ?? []) {
     const from = Array.isArray(passed) ? `, passed ${passed.join(', ')}` : '';
     lines.push(

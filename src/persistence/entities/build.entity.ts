@@ -18,6 +18,7 @@ import { Team } from './team.entity.js';
 @Check('a_final_build_has_an_end', `((status = ANY (ARRAY['pending'::text, 'started'::text])) = (ended_at IS NULL))`)
 @Check('a_started_build_has_a_plan', `((status <> 'started'::text) OR (plan IS NOT NULL))`)
 @Check('only_the_log_of_a_final_build_is_compacted', `((compacted_at IS NULL) OR (ended_at IS NOT NULL))`)
+@Check('vars_of_a_build_are_a_map', `((jsonb_typeof(vars) = 'object'::text) AND (vars <> '{}'::jsonb))`)
 @Check('only_a_rerun_resumes', `((resume_of IS NULL) OR (rerun_of IS NOT NULL))`)
 @Unique('build_names_are_unique_in_a_job', ['jobId', 'name'])
 @Check(
@@ -136,6 +137,9 @@ export class Build {
 
   @Column({ type: 'jsonb', nullable: true })
   plan: unknown;
+
+  @Column({ type: 'jsonb', nullable: true })
+  vars: unknown;
 
   @Column({ name: 'next_event_seq', type: 'integer', default: 0 })
   nextEventSeq: number;

@@ -6,6 +6,7 @@ import { Accounts1763740807000 } from './0007-accounts.js';
 import { WallAndCaches1763740808000 } from './0008-wall-and-caches.js';
 import { Idempotency1763740809000 } from './0009-idempotency.js';
 import { Lists1763740810000 } from './0010-lists.js';
+import { BuildVars1763740818000 } from './0018-build-vars.js';
 import { CheckContainers1763740820000 } from './0020-check-containers.js';
 import { SigningKeys1763740828000 } from './0028-signing-keys.js';
 import { RoleVersion1763740830000 } from './0030-role-version.js';
@@ -21,6 +22,7 @@ export const migrations = [
   WallAndCaches1763740808000,
   Idempotency1763740809000,
   Lists1763740810000,
+  BuildVars1763740818000,
   CheckContainers1763740820000,
   SigningKeys1763740828000,
   RoleVersion1763740830000,

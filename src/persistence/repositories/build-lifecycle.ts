@@ -3,6 +3,7 @@ import type {
   FinalStatus,
   JobConfig,
   JobId,
+  JsonObject,
   PipelineId,
   PlanNode,
   ResourceId,
@@ -15,17 +16,33 @@ import { freeSlotsOfBuild } from './runtime-slots.js';
 import { scheduleRequests } from './schedule-requests.js';
 import { notifyWatchers } from './watched-jobs.js';
 
-/** Inserts a pending build of the job under its next number. The job's row lock keeps numbers in order of ids. */
-export async function createManualBuild(tx: Tx, jobId: JobId, createdBy: string | undefined): Promise<BuildId> {
+/**
+ * Defaults of the vars of job `j`; null when there are none. A build takes them when it is created, so that a later config
+ * does not change it.
+ */
+export const DEFAULT_VARS = `(
+  select jsonb_object_agg(v->>'name', v->'default') from jsonb_array_elements(j.config->'vars') v where v ? 'default')`;
+
+/**
+ * Inserts a pending build of the job under its next number. The job's row lock keeps numbers in order of ids.
+ * @param vars given for it, checked; defaults fill up the rest
+ */
+export async function createManualBuild(
+  tx: Tx,
+  jobId: JobId,
+  createdBy: string | undefined,
+  vars: JsonObject = {},
+): Promise<BuildId> {
   const [row] = await tx.query<{ id: BuildId }>(
     `with job as (
-       update jobs set next_build_number = next_build_number + 1 where id = $1
-       returning id, pipeline_id, next_build_number - 1 as number
+       update jobs j set next_build_number = next_build_number + 1 where id = $1
+       returning id, pipeline_id, next_build_number - 1 as number, ${DEFAULT_VARS} as defaults
      )
-     insert into builds (team_id, pipeline_id, job_id, name, manually_triggered, created_by)
-     select p.team_id, p.id, job.id, job.number::text, true, $2 from job join pipelines p on p.id = job.pipeline_id
+     insert into builds (team_id, pipeline_id, job_id, name, manually_triggered, created_by, vars)
+     select p.team_id, p.id, job.id, job.number::text, true, $2, nullif(coalesce(job.defaults, '{}') || $3, '{}')
+     from job join pipelines p on p.id = job.pipeline_id
      returning id`,
-    [jobId, createdBy ?? null],
+    [jobId, createdBy ?? null, JSON.stringify(vars)],
   );
   if (!row) throw new Error(`job ${jobId} is gone`);
   await refreshJobPointers(tx, jobId);
@@ -53,8 +70,8 @@ export async function createRerun(
   if (!original?.inputs_ready) return undefined;
   await tx.query(`select from jobs where id = $1 for update`, [original.job_id]); // one rerun gets one number
   const [row] = await tx.query<{ id: BuildId }>(
-    `insert into builds (team_id, pipeline_id, job_id, name, rerun_of, rerun_number, created_by, resume_of)
-     select o.team_id, o.pipeline_id, o.job_id, o.name || '.' || n.number, o.id, n.number, $2, $3
+    `insert into builds (team_id, pipeline_id, job_id, name, rerun_of, rerun_number, created_by, resume_of, vars)
+     select o.team_id, o.pipeline_id, o.job_id, o.name || '.' || n.number, o.id, n.number, $2, $3, o.vars
      from builds o, lateral (select count(*)::int + 1 as number from builds r where r.rerun_of = o.id) n
      where o.id = $1 returning id`,
     [original.id, createdBy ?? null, resumeOf ?? null],

@@ -30,7 +30,7 @@ const MAX_LIMIT = 1000;
 const SELECT_BUILD = `
   select b.id, b.name, b.status, b.team_id, t.name as team_name, b.pipeline_id, p.name as pipeline_name,
     p.instance_vars, b.job_id, j.name as job_name, b.resource_id, r.name as resource_name, b.manually_triggered,
-    b.rerun_of, original.name as rerun_of_name, b.rerun_number, b.created_by, b.comment, b.created_at, b.started_at,
+    b.rerun_of, original.name as rerun_of_name, b.rerun_number, b.created_by, b.comment, b.vars, b.created_at, b.started_at,
     b.ended_at, b.reaped_at, b.aborted_at, b.aborted_by, coalesce(b.rerun_of, b.id) as place
   from builds b join teams t on t.id = b.team_id
   left join pipelines p on p.id = b.pipeline_id
@@ -228,6 +228,7 @@ interface BuildRow {
   rerun_number: number | null;
   created_by: string | null;
   comment: string;
+  vars: JsonObject | null;
   created_at: Date;
   started_at: Date | null;
   ended_at: Date | null;
@@ -255,6 +256,7 @@ function toBuild(row: BuildRow): Build {
     rerunNumber: row.rerun_number ?? undefined,
     createdBy: row.created_by ?? undefined,
     comment: row.comment,
+    vars: row.vars ?? undefined,
     createdAt: row.created_at,
     startedAt: row.started_at ?? undefined,
     endedAt: row.ended_at ?? undefined,

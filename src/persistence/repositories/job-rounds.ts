@@ -9,6 +9,7 @@ import type {
 } from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
 import { appendEvents } from './build-events.js';
+import { DEFAULT_VARS } from './build-lifecycle.js';
 
 /** What must still be as it was read for a decision to be applied. */
 export interface RoundGuard {
@@ -80,8 +81,8 @@ export async function saveNextInputs(
 export async function createAutomaticBuild(tx: Tx, id: JobId): Promise<PendingBuild | undefined> {
   const [row] = await tx.query<{ id: BuildId; name: string; createdAtMs: number }>(
     `with created as (
-       insert into builds (team_id, pipeline_id, job_id, name)
-       select p.team_id, p.id, j.id, j.next_build_number::text from jobs j join pipelines p on p.id = j.pipeline_id where j.id = $1
+       insert into builds (team_id, pipeline_id, job_id, name, vars)
+       select p.team_id, p.id, j.id, j.next_build_number::text, ${DEFAULT_VARS} from jobs j join pipelines p on p.id = j.pipeline_id where j.id = $1
        on conflict (job_id) where status = 'pending' and not manually_triggered and rerun_of is null and job_id is not null
        do nothing returning id, name, (extract(epoch from created_at) * 1000)::float8 as "createdAtMs"
      ), counted as (
