@@ -52,7 +52,7 @@ describe('a build whose server is killed after any of its transactions', () => {
         world.resourceCalls.length = 0;
         world.setPipelines.length = 0;
         world.begun.length = 0;
-        const { id, plan } = await world.start(pipeline);
+        const { id, plan } = await world.start(pipeline, scenario.expect.vars);
         const first = world.engine(epoch++, { db });
         first.start();
         await world.until(async () => isDead() || (await world.status(id)) !== 'started', 'death or the end');

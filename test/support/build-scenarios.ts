@@ -29,6 +29,8 @@ export interface Expectation {
   readonly abort_at?: string;
   /** Of the pipeline: it is an instance. */
   readonly instance_vars?: JsonObject;
+  /** Values given for the job's vars. */
+  readonly vars?: JsonObject;
   /** Runtimes that cannot do what the scenario needs, and why. */
   readonly not_on?: Readonly<Partial<Record<MachineName, string>>>;
   /** Its tasks need rights that a daemon inside a container may not have itself. */
@@ -38,8 +40,14 @@ export interface Expectation {
 export type MachineName = 'dummy' | 'host' | 'docker';
 
 /** What says how to run a scenario, not what comes of it. */
-type Conditions = 'abort_at' | 'instance_vars' | 'not_on' | 'is_privileged';
-const CONDITIONS: readonly string[] = ['abort_at', 'instance_vars', 'not_on', 'is_privileged'] satisfies Conditions[];
+type Conditions = 'abort_at' | 'instance_vars' | 'vars' | 'not_on' | 'is_privileged';
+const CONDITIONS: readonly string[] = [
+  'abort_at',
+  'instance_vars',
+  'vars',
+  'not_on',
+  'is_privileged',
+] satisfies Conditions[];
 
 export interface Scenario {
   readonly name: string;
@@ -146,7 +154,7 @@ export async function runScenario(
   { pipeline, expect }: Scenario,
   prepare: (pipeline: string) => string = (text) => text,
 ): Promise<{ readonly seen: Seen; readonly faults: string[] }> {
-  const { id, plan } = await world.start(await world.pipeline(prepare(pipeline), expect.instance_vars));
+  const { id, plan } = await world.start(await world.pipeline(prepare(pipeline), expect.instance_vars), expect.vars);
   const line = expect.abort_at;
   if (line !== undefined) {
     const lines = async (): Promise<string[]> => {

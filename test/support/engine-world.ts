@@ -168,9 +168,19 @@ export class EngineWorld {
     return { id: row!.id, config };
   }
 
-  /** Starts a build of the pipeline's first job, as the trigger loop does; every get has version `{ref: v1}`. */
-  async start(pipeline: { id: number; config: PipelineConfig }): Promise<{ id: BuildId; plan: PlanNode }> {
+  /**
+   * Starts a build of the pipeline's first job, as the trigger loop does; every get has version `{ref: v1}`.
+   * @param given values for the job's vars
+   */
+  async start(
+    pipeline: { id: number; config: PipelineConfig },
+    given: JsonObject = {},
+  ): Promise<{ id: BuildId; plan: PlanNode }> {
     const job = pipeline.config.jobs[0]!;
+    const defaults = (job.vars ?? []).flatMap(({ name, default: value }) =>
+      value === undefined ? [] : [[name, value] as const],
+    );
+    const vars = { ...Object.fromEntries(defaults), ...given };
     const version: Version = { ref: 'v1' };
     const anyVersion = { get: () => version } as unknown as ReadonlyMap<string, Version>;
     const plan = makeBuildPlan(job, pipeline.config, anyVersion);
@@ -180,10 +190,10 @@ export class EngineWorld {
            update jobs set next_build_number = next_build_number + 1 where pipeline_id = $1 and name = $2
            returning id, next_build_number - 1 as number
          )
-         insert into builds (team_id, pipeline_id, job_id, name, status, started_at, plan, inputs_ready)
-         select p.team_id, p.id, job.id, job.number::text, 'started', now(), $3, true from job, pipelines p where p.id = $1
+         insert into builds (team_id, pipeline_id, job_id, name, status, started_at, plan, inputs_ready, vars)
+         select p.team_id, p.id, job.id, job.number::text, 'started', now(), $3, true, nullif($4::jsonb, '{}') from job, pipelines p where p.id = $1
          returning id, job_id`,
-        [pipeline.id, job.name, JSON.stringify(plan)],
+        [pipeline.id, job.name, JSON.stringify(plan), JSON.stringify(vars)],
       );
       await tx.query(
         `insert into build_inputs (build_id, job_id, name, ordinal, resource_id, digest, version, first_occurrence)
