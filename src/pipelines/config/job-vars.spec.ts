@@ -202,6 +202,8 @@ describe('values given for a build', () => {
     expect(jobVarProblems(declared, { customer: 'x', constructor: infinite })).toMatchObject([
       { path: 'vars.constructor', message: 'holds a number that is too large' },
     ]);
-    expect(jobVarProblems(declared, { customer: 'é'.repeat(40_000) })).toMatchObject([{ path: 'vars' }]);
+    expect(jobVarProblems(declared, { customer: 'é'.repeat(40_000), x: 1 })).toEqual([
+      { path: 'vars', message: 'more than 64 KiB; put large values into a file or a resource' },
+    ]);
   });
 });

@@ -62,6 +62,7 @@ export function jobVarProblems(
   declared: readonly JobVarConfig[],
   given: Readonly<Record<string, unknown>>,
 ): JobVarProblem[] {
+  if (isTooLarge(given)) return [{ path: 'vars', message: TOO_LARGE }]; // also a bound of what follows
   const names = declared.map(({ name }) => name);
   const wrong = Object.entries(given).flatMap(([name, value]) => {
     const own = declared.find((each) => each.name === name);
@@ -74,8 +75,7 @@ export function jobVarProblems(
       path: `vars.${name}`,
       message: `is required: ${WORDS[type]}${description === undefined ? '' : ` (${description})`}`,
     }));
-  const tooLarge = isTooLarge(given) ? [{ path: 'vars', message: TOO_LARGE }] : [];
-  return [...wrong, ...missing, ...tooLarge];
+  return [...wrong, ...missing];
 }
 
 /** Checks the `vars` of a job. @returns their names. */

@@ -43,7 +43,8 @@ type Scopes = readonly Set<string>[];
 /** Checks every step of one job: the laws of pipeline-language §8 that concern steps. */
 export class StepRules {
   private readonly gets = new Set<string>();
-  private jobVars: readonly JobVarConfig[] = [];
+  private jobVars: ReadonlySet<string> = new Set();
+  private requiredVars: readonly JobVarConfig[] = [];
 
   constructor(
     private readonly around: Surroundings,
@@ -51,8 +52,9 @@ export class StepRules {
   ) {}
 
   checkJob(job: JobConfig, at: Path): void {
-    this.jobVars = job.vars ?? [];
-    const scopes = [checkJobVars(this.jobVars, [...at, 'vars'], this.found)];
+    this.jobVars = checkJobVars(job.vars ?? [], [...at, 'vars'], this.found);
+    this.requiredVars = (job.vars ?? []).filter(({ required }) => required === true);
+    const scopes = [new Set(this.jobVars)];
     (job.plan ?? []).forEach((step, index) => this.checkStep(step, [...at, 'plan', index], scopes, false));
     for (const [name, hook] of hooksOf(job)) this.checkStep(hook, [...at, name], scopes, false);
   }
@@ -103,16 +105,16 @@ export class StepRules {
 
   /** What a get says of its version becomes a local var of its name. */
   private checkMetadataVar(name: string, at: Path): void {
-    if (!this.jobVars.some((each) => each.name === name)) return;
+    if (!this.jobVars.has(name)) return;
     this.found.problem(at, `repeated var name '${name}'`, {
       hint: 'the job has a var of that name, which the metadata of the get would replace',
     });
   }
 
   private checkTrigger(at: Path): void {
-    const required = this.jobVars.filter((each) => each.required === true).map(({ name }) => `'${name}'`);
-    if (required.length === 0) return;
-    this.found.problem(at, `nobody gives an automatic build the required var ${required.join(', ')}`, {
+    if (this.requiredVars.length === 0) return;
+    const names = this.requiredVars.map(({ name }) => `'${name}'`).join(', ');
+    this.found.problem(at, `nobody gives an automatic build the required var ${names}`, {
       hint: "give the var a default instead of 'required', or leave the trigger out",
     });
   }
