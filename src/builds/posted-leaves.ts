@@ -190,7 +190,8 @@ function postedChain(
     throw new PostedPlanError(`${place}.get_plan`, `is missing: '${type}' is an image, which must be fetched`);
   if (most === 0) throw new PostedPlanError(place, `types are made of more than ${LONGEST_CHAIN} types`);
   const { get } = read(imageGet, plan, `${place}.get_plan`);
-  const own = { name: type, type: get.type, ...known({ source: get.source, params: get.params, privileged }) };
+  const { source, params, tags } = get;
+  const own = { name: type, type: get.type, ...known({ source, params, privileged, tags }) };
   const isBase = !get.image?.get_plan && (get.image?.base_type ?? get.type) === get.type;
   return isBase ? [own] : [own, ...postedChain(get.type, get.image ?? {}, `${place}.get_plan.get.image`, most - 1)];
 }

@@ -238,6 +238,7 @@ describe('a posted plan', () => {
       type: 'base',
       source: { tag: 'x' },
       params: { p: 1 },
+      tags: ['big'],
       image: { base_type: 'registry-image', get_plan: { id: 'y', get: inner } },
     };
     const posted = get('1', {
@@ -248,7 +249,7 @@ describe('a posted plan', () => {
       type: 'mine',
       source: { uri: 'u' },
       resourceTypes: [
-        { name: 'mine', type: 'base', source: { tag: 'x' }, params: { p: 1 }, privileged: true },
+        { name: 'mine', type: 'base', source: { tag: 'x' }, params: { p: 1 }, privileged: true, tags: ['big'] },
         { name: 'base', type: 'registry-image', source: { repository: 'a/base' } },
       ],
     });

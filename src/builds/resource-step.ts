@@ -58,7 +58,9 @@ export async function stepContext(
   const env = { ...buildEnv(walk), ...extraEnv };
   const now = (): Date => clock.now();
   const server = serverDoor(db, settings, { teamName: walk.run.build.teamName });
-  return { ...running, cacheDir, now, env, server, stepId: stepIdOf(node, walk), ...(await customTypes.ownImage()) };
+  const tags = 'tags' in node.step && node.step.tags !== undefined ? { tags: node.step.tags } : {};
+  const stepId = stepIdOf(node, walk);
+  return { ...running, cacheDir, now, env, server, stepId, ...tags, ...(await customTypes.ownImage()) };
 }
 
 /** The moment the build was made tells it from the build of that number in another installation. */

@@ -64,11 +64,13 @@ async function fetchImage(
 ): Promise<ImageEnd> {
   // What the image's steps make is nothing that later steps of the build see.
   const inner: Walk = { ...walk, scope: walk.scope.inner() };
+  const tags = resource.tags ?? plan.tags;
   const get: Omit<GetPlan, 'version'> = {
     kind: 'get',
     name: 'image',
     ...typedSource(resource, plan.resourceTypes),
     ...(resource.params === undefined ? {} : { params: resource.params }),
+    ...(tags === undefined ? {} : { tags }),
   };
   let version: Version | undefined;
   const checked = await runLeaf<{ version: Version }>({ ...node, id: `${node.id}/image-check` }, inner, {
@@ -126,9 +128,10 @@ async function checkImage(
   walk: Walk,
 ): Promise<LeafEnd<{ version: Version }>> {
   const { run } = walk;
+  const { type, source, tags } = get;
   const node: PlanNode = {
     id: `${task.id}/image-check`,
-    step: { kind: 'check', name: 'image', resource: 'image', type: get.type, source: get.source },
+    step: { kind: 'check', name: 'image', resource: 'image', type, source, ...(tags === undefined ? {} : { tags }) },
   };
   const { step } = await beginOnce(node, walk, {}, () => [
     { event: 'initialize-task', data: { ...run.at(task.id), config: shown } },

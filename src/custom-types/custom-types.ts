@@ -110,7 +110,7 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
     if (!capabilities.images) throw needsImages(type.givenName, capabilities);
     const version = await this.newestVersion(type, context);
     const artifact = await this.images.fetch(this.originOf(type), version, {
-      ...forImage(context),
+      ...forImage(context, type),
       ...(await this.ownImage()),
       env: context.env ?? {},
     });
@@ -119,7 +119,7 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
 
   private newestVersion(type: CustomType, context: CheckContext): Promise<Version> {
     const limits = { checkEvery: type.chain[0]?.check_every, isAskedFor: type.isAskedFor };
-    return this.images.newestVersion(this.originOf(type), limits, forImage(context));
+    return this.images.newestVersion(this.originOf(type), limits, forImage(context, type));
   }
 
   /** Records what a check of an image has found that was made for its own sake. */
@@ -182,9 +182,13 @@ export class CustomTypes implements TypeWorld, OnApplicationBootstrap {
   }
 }
 
-/** The resource is none of its type's image: the container that is kept for it is for its own checks. */
-function forImage({ resourceId: _, ...context }: CheckContext): CheckContext {
-  return context;
+/**
+ * The resource is none of its type's image: the container that is kept for it is for its own checks. The type's tags, if it
+ * has any, replace those of the resource or step.
+ */
+function forImage({ resourceId: _, ...context }: CheckContext, { chain }: CustomType): CheckContext {
+  const tags = chain[0]?.tags;
+  return tags === undefined ? context : { ...context, tags };
 }
 
 /** For a type that is to run where there are no images. */

@@ -55,7 +55,7 @@ export const RESOURCE_TYPE: Meanings = {
   defaults: 'Keys that stand under the `source` of every resource of this type.',
   privileged: 'Its containers are privileged, where the runtime can do that.',
   check_every: 'Look for a newer image at most so often, when one is needed. Default: `--check-interval`.',
-  tags: 'Accepted, and without effect.',
+  tags: 'Where its `type` is an image: its own image is checked and fetched on a runtime that has all of these tags. Default: those of the resource or step.',
 };
 
 export const JOB: Meanings = {
@@ -199,7 +199,7 @@ export const IMAGE_RESOURCE: Meanings = {
   source: 'Where the image is.',
   params: 'Params of the get that fetches it.',
   version: 'This version, without a check. Default: the newest.',
-  tags: 'Accepted, and without effect.',
+  tags: 'Where its type is an image: it is checked and fetched on a runtime that has all of these tags. Default: those of the step.',
 };
 
 export const TASK_INPUT: Meanings = {
