@@ -8,6 +8,7 @@ import {
   buildsWithContainers,
   claimBuilds,
   endedBuilds,
+  forgetEndedTaskCaches,
   forgetExpiredArtifacts,
   heldLeases,
   isDatabaseUnavailable,
@@ -237,12 +238,13 @@ export class BuildTracker implements Loop, OnApplicationBootstrap, OnApplication
   }
 
   /**
-   * Removes what builds left that have ended: artifacts that were kept for a while, and everything when a crash came between
+   * Removes what builds left that have ended: artifacts that were kept for a while, caches whose time is over, and everything when a crash came between
    * the end of a build and its clearing up.
    */
   private async sweep(): Promise<void> {
     await this.sweepContainers();
     await this.sweepArtifacts();
+    await this.db.tx((tx) => forgetEndedTaskCaches(tx));
     await this.parts.runtime.sweepCaches(async () => (await allTaskCacheIds(this.db)).map(taskCacheKey));
   }
 

@@ -177,6 +177,32 @@ suite('a build on Docker', () => {
     await second.stop();
   }, 60_000);
 
+  it('finds in a cache what the build before left there until its ttl has passed, when its volume goes', async () => {
+    const engine = server();
+    const counting = await world.pipeline(
+      `jobs: [{name: j, plan: [${task('ls deps | wc -l; date >deps/$$', ', caches: [{path: deps, ttl: 1h}]')}]}]`,
+    );
+    const run = async (): Promise<string[]> => {
+      const made = await world.start(counting);
+      expect(await world.finished(made.id)).toBe('succeeded');
+      return (await lines(made)).map((line) => line.replace(/ +/g, ' '));
+    };
+    const age = (): Promise<unknown> => world.db.query(`update task_caches set used_at = now() - interval '61 min'`);
+    const caches = async (): Promise<string[]> =>
+      (await docker!.client.listVolumes()).Volumes.map(({ Name }) => Name).filter((name) => /cache/.test(name));
+    expect(await run()).toEqual(['t: 0']);
+    expect(await caches()).toHaveLength(1);
+    expect(await run()).toEqual(['t: 1']);
+    await age();
+    expect(await run()).toEqual(['t: 0']);
+    await age();
+    await world.until(() => engine.activeCount === 0, 'the end of the run');
+    await engine.stop();
+    const next = server(); // which sweeps
+    await world.until(async () => (await caches()).length === 0, 'the end of the volumes');
+    await next.stop();
+  }, 60_000);
+
   it('leaves no container, volume or artifact behind when it succeeded', async () => {
     const engine = server();
     // Containers of failed builds of other tests are kept for a while, with their volumes.

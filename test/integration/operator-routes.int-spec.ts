@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { JobId, ResourceId } from '../../src/model/index.js';
+import type { BuildId, JobId, ResourceId } from '../../src/model/index.js';
 import { taskCacheIds } from '../../src/persistence/index.js';
 import { ApiServer } from '../support/api-server.js';
 import { eventually } from '../support/eventually.js';
@@ -176,7 +176,12 @@ describe('caches of tasks', () => {
   it('are listed as volumes and cleared, by path or all', async () => {
     const path = await set('caches');
     const { job } = await history(path);
-    await server.database.db.tx((tx) => taskCacheIds(tx, job, 'unit', ['deps', 'more']));
+    await server.database.db.tx((tx) =>
+      taskCacheIds(tx, { buildId: 0 as BuildId, stepId: '1' }, { jobId: job, stepName: 'unit' }, [
+        { path: 'deps' },
+        { path: 'more' },
+      ]),
+    );
     const volumes = await ask<Record<string, unknown>[]>('GET', `${TEAM}/volumes`);
     expect(volumes.filter((volume) => volume.pipeline_name === 'caches')).toEqual(
       ['deps', 'more'].map((cachePath) => ({

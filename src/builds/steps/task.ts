@@ -1,5 +1,5 @@
-import type { BuildEvent, PlanNode, TaskPlan } from '../../model/index.js';
-import { taskCacheIds } from '../../persistence/index.js';
+import { parseDurationMs, type BuildEvent, type PlanNode, type TaskPlan } from '../../model/index.js';
+import { taskCacheIds, type WantedCache } from '../../persistence/index.js';
 import type { ArtifactRef, Capabilities, Mount, StepImage, StepSpec } from '../../runtime/index.js';
 import type { Walk } from '../build-run.js';
 import { stepHandle, taskCacheKey } from '../handle.js';
@@ -35,8 +35,9 @@ async function runTask(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<Leaf
   const image = isImageUsed ? await taskImage(node, plan, task, walk) : undefined;
   if (image && 'outcome' in image) return withoutImage(node, image.outcome, walk);
   const notices = noticesOf(plan, task, place.capabilities);
-  const plain = specOf(node, plan, task, walk, await cachesOf(plan, task, walk));
-  const spec = {
+  const caches = wantedCaches(task);
+  const plain = specOf(node, plan, task, walk);
+  const prepared = {
     ...plain,
     ...image,
     argv: await taskCommand(plan, task, image?.image, walk),
@@ -44,6 +45,7 @@ async function runTask(node: PlanNode, plan: TaskPlan, walk: Walk): Promise<Leaf
     runtime: place.runtime,
   };
   if (!(await takeSlot(node, place, walk))) return interruptedWhileWaiting(node, walk);
+  const spec = { ...prepared, mounts: [...plain.mounts, ...(await takeCaches(node, plan, caches, walk))] };
   const { step } = await beginOnce(
     node,
     walk,
@@ -111,22 +113,32 @@ async function sealOutputs(
   return sealed;
 }
 
+/** @throws when one would end after less than a second */
+function wantedCaches({ config }: ReadyTask): WantedCache[] {
+  return (config.caches ?? []).map(({ path, ttl }) => {
+    if (ttl === undefined) return { path };
+    const ms = parseDurationMs(ttl);
+    if (ms === undefined || ms < 1000)
+      throw new Error(`cache '${path}': invalid ttl '${ttl}': it must be at least 1s, written like 90s, 10m or 1h30m`);
+    return { path, ttlMs: Math.min(Math.round(ms), Number.MAX_SAFE_INTEGER) };
+  });
+}
+
 /** The caches of a job's task, which the job's next task of that name finds again. One-off builds have none. */
-async function cachesOf(plan: TaskPlan, { config }: ReadyTask, { run }: Walk): Promise<Mount[]> {
-  const { jobId } = run.build;
-  const paths = (config.caches ?? []).map((cache) => cache.path);
-  if (jobId === undefined || paths.length === 0) return [];
-  const ids = await run.parts.db.tx((tx) => taskCacheIds(tx, jobId, plan.name, paths));
+async function takeCaches(
+  node: PlanNode,
+  plan: TaskPlan,
+  caches: readonly WantedCache[],
+  { run }: Walk,
+): Promise<Mount[]> {
+  const { id: buildId, jobId } = run.build;
+  if (jobId === undefined || caches.length === 0) return [];
+  const user = { buildId, stepId: node.id };
+  const ids = await run.parts.db.tx((tx) => taskCacheIds(tx, user, { jobId, stepName: plan.name }, caches));
   return [...ids].map(([path, id]) => ({ path, source: { cache: taskCacheKey(id) } }));
 }
 
-function specOf(
-  node: PlanNode,
-  plan: TaskPlan,
-  { config, env, argv }: ReadyTask,
-  walk: Walk,
-  caches: readonly Mount[],
-): StepSpec {
+function specOf(node: PlanNode, plan: TaskPlan, { config, env, argv }: ReadyTask, walk: Walk): StepSpec {
   const { build, parts } = walk.run;
   const mounts: Mount[] = [];
   for (const input of config.inputs ?? []) {
@@ -141,7 +153,6 @@ function specOf(
   for (const output of config.outputs ?? []) {
     mounts.push({ path: output.path ?? output.name, source: { output: output.name } });
   }
-  mounts.push(...caches);
   return {
     handle: stepHandle(build.id, node.id),
     labels: { instance: parts.settings.instanceId, build: String(build.id), step: node.id },

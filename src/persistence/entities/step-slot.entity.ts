@@ -40,4 +40,8 @@ export class StepSlot {
 
   @Column({ name: 'taken_at', type: 'timestamptz', nullable: true })
   takenAt: Date | null;
+
+  /** Ids of the task caches that the step uses, of which some may have been cleared. */
+  @Column({ type: 'bigint', array: true, default: () => "'{}'" })
+  caches: number[];
 }

@@ -1,7 +1,8 @@
-import { Column, Entity, JoinColumn, ManyToOne, PrimaryGeneratedColumn, Unique, type Relation } from 'typeorm';
+import { Check, Column, Entity, JoinColumn, ManyToOne, PrimaryGeneratedColumn, Unique, type Relation } from 'typeorm';
 import { Job } from './job.entity.js';
 
 /** A folder that the tasks of one name in one job find as the one before left it. */
+@Check('caches_live_a_second', `(ttl_ms >= 1000)`)
 @Unique('task_caches_are_unique', ['jobId', 'stepName', 'path'])
 @Entity('task_caches')
 export class TaskCache {
@@ -24,4 +25,12 @@ export class TaskCache {
 
   @Column({ type: 'text' })
   path: string;
+
+  /** How long after its last use it ends; null: never. */
+  @Column({ name: 'ttl_ms', type: 'bigint', nullable: true })
+  ttlMs: number | null;
+
+  /** When a step asked for it, or was over that had it, whichever was last. */
+  @Column({ name: 'used_at', type: 'timestamptz', default: () => 'now()' })
+  usedAt: Date;
 }

@@ -8,6 +8,7 @@ import { Idempotency1763740809000 } from './0009-idempotency.js';
 import { Lists1763740810000 } from './0010-lists.js';
 import { BuildVars1763740818000 } from './0018-build-vars.js';
 import { CheckContainers1763740820000 } from './0020-check-containers.js';
+import { CacheTtl1763740821000 } from './0021-cache-ttl.js';
 import { SigningKeys1763740828000 } from './0028-signing-keys.js';
 import { RoleVersion1763740830000 } from './0030-role-version.js';
 import { CheckSchedule1763740831000 } from './0031-check-schedule.js';
@@ -24,6 +25,7 @@ export const migrations = [
   Lists1763740810000,
   BuildVars1763740818000,
   CheckContainers1763740820000,
+  CacheTtl1763740821000,
   SigningKeys1763740828000,
   RoleVersion1763740830000,
   CheckSchedule1763740831000,

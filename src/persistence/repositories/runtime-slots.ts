@@ -1,6 +1,7 @@
 import type { BuildId, SlotKey, SlotWait, TeamId } from '../../model/index.js';
 import type { Queryable, Tx } from '../db.js';
 import { notify } from '../notify.js';
+import { touchTaskCaches } from './task-caches.js';
 
 /** Row id of a runtime of one server. */
 export type RuntimeId = number;
@@ -128,7 +129,7 @@ export async function runtimeOfSlot(db: Queryable, { buildId, stepId }: SlotKey)
   return row?.name;
 }
 
-/** Frees the step's slot or place in the queue, and gives it to who is next. No error when it has none. */
+/** Frees the step's slot or place in the queue, and gives it to who is next; its caches are in use no longer. No error when it has none. */
 export function freeSlot(tx: Tx, { buildId, stepId }: SlotKey): Promise<void> {
   return freeSlots(tx, buildId, stepId);
 }
@@ -147,8 +148,12 @@ async function freeSlots(tx: Tx, buildId: BuildId, stepId: string | null): Promi
   if (used.length === 0) return;
   const runtimes = used.flatMap(({ id }) => id ?? []);
   for (const id of runtimes) await lockRuntime(tx, id);
-  await tx.query(`delete from step_slots where ${which}`, [buildId, stepId]);
+  const freed = await tx.query<{ caches: string[] }>(`delete from step_slots where ${which} returning caches`, [
+    buildId,
+    stepId,
+  ]);
   for (const id of runtimes) await giveSlots(tx, id);
+  await touchTaskCaches(tx, freed.flatMap(({ caches }) => caches).map(Number));
 }
 
 /** Everybody who gives or frees slots of a runtime does so one after the other, its row being locked before its slots are. */

@@ -215,7 +215,7 @@ export const TASK_OUTPUT: Meanings = {
 
 export const TASK_CACHE: Meanings = {
   path: 'The folder.',
-  ttl: 'Accepted, and without effect.',
+  ttl: 'It ends, with its files, so long after its last use; at least `1s`. Default: never.',
 };
 
 export const TASK_RUN: Meanings = {

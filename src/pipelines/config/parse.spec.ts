@@ -164,6 +164,11 @@ jobs:
       /^p\.yml:7:37: jobs\.j\.plan\.do\[0\]\.try\.get\(repo\)\.timeout: must be text|invalid duration/,
     ],
     [
+      'a cache that ends at once',
+      planned('{task: t, config: {platform: linux, caches: [{path: c, ttl: 10ms}], run: {path: x}}}'),
+      /config\.caches\[0\]\.ttl: must be at least 1s/,
+    ],
+    [
       'zero attempts',
       planned('{do: [{get: repo}], attempts: 0}'),
       'p.yml:7:40: jobs.j.plan.do[0].attempts: must be greater than 0',

@@ -28,6 +28,13 @@ export const interval = described<string>(durationText('never|'), (value, at, fo
   value === 'never' ? value : duration(value, at, found),
 );
 
+const cacheTtl = described<string>(duration.json ?? {}, (value, at, found) => {
+  const read = duration(value, at, found);
+  const ms = parseDurationMs(read ?? '');
+  if (ms !== undefined && ms < 1000) found.problem(at, 'must be at least 1s');
+  return read;
+});
+
 const memory = described<string | number>({ type: ['integer', 'string'], examples: ['512MB'] }, (value, at, found) => {
   if (typeof value === 'number') return integer(value, at, found);
   const read = text(value, at, found);
@@ -69,7 +76,7 @@ const taskShape = (word: Shape<string>): Shape<TaskConfig> =>
       outputs: list(fields({ name: word, path: word }, { unknown: 'warn', meanings: mean.TASK_OUTPUT })),
       caches: list(
         fields(
-          { path: word, ttl: duration },
+          { path: word, ttl: cacheTtl },
           { unknown: 'warn', required: { path: 'has no path' }, meanings: mean.TASK_CACHE },
         ),
       ),
