@@ -128,7 +128,7 @@ describe('a cache of a task', () => {
     expect(await ids()).toEqual([]);
   });
 
-  it('is the same new one for all that ask at once for one that has ended, while it is swept and cleared', async () => {
+  it('is the same new one for all that ask at once for one that has ended, while it is swept', async () => {
     const [a, b] = [
       { path: 'a', ttlMs: 60_000 },
       { path: 'b', ttlMs: 60_000 },
