@@ -276,7 +276,7 @@ jobs:
     [
       'a token signed in another way',
       'jobs: [{name: a}]\nvar_sources: [{name: v, type: idtoken, config: {algorithm: HS256}}]',
-      "p.yml:2:60: var_sources.v.config.algorithm: must be one of RS256, ES256, not 'HS256'",
+      "p.yml:2:60: var_sources.v.config.algorithm: must be one of RS256, ES256, not 'HS256'; did you mean 'RS256'?",
     ],
     [
       'a dummy var source without vars',
