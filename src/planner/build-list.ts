@@ -7,6 +7,7 @@ import {
   type Place,
   comparePlaces,
 } from '../model/index.js';
+import type { KnownVersion } from './group-knowledge.js';
 
 /** A stretch of a job's builds, in the order in which they are tried. */
 interface Stretch extends Pick<BuildsQuery, 'order' | 'after' | 'until'> {
@@ -51,22 +52,39 @@ export function compareEntries(a: Entry, b: Entry): number {
 
 /** The builds of one job that hold certain versions, read in pages as far as they are needed. */
 export class BuildList {
-  readonly entries: Entry[] = [];
+  entries: readonly Entry[] = [];
   private stretch = 0;
   private cursor: Place | null = null;
   private nextLimit = FIRST_PAGE;
   private asked = 0;
+  private narrower: Map<KnownVersion, BuildList> | undefined;
 
-  constructor(
+  private constructor(
     readonly jobId: JobId,
-    readonly having: readonly Pair[],
+    private readonly pairs: readonly Pair[],
     private readonly stretches: readonly Stretch[],
   ) {}
 
+  /** All builds of a job, in the order in which they are tried after `last` was used. */
+  static ofJob(jobId: JobId, last: Place | undefined): BuildList {
+    return new BuildList(jobId, [], stretchesFor(last));
+  }
+
   /** A list of one build that is already chosen. */
-  static ofOne(jobId: JobId, build: PassedBuild): BuildList {
+  static ofOne(jobId: JobId, { build }: Entry): BuildList {
     const list = new BuildList(jobId, [], []);
-    list.entries.push({ build, rank: 1 });
+    list.entries = [{ build, rank: 1 }];
+    return list;
+  }
+
+  /** Those that hold the version as well: always the same list. */
+  having(version: KnownVersion): BuildList {
+    if (this.pairs.includes(version.pair)) return this;
+    this.narrower ??= new Map();
+    let list = this.narrower.get(version);
+    if (list === undefined) {
+      this.narrower.set(version, (list = new BuildList(this.jobId, this.pairs.concat(version.pair), this.stretches)));
+    }
     return list;
   }
 
@@ -80,15 +98,20 @@ export class BuildList {
     return this.entries.length === 0 && !this.isComplete;
   }
 
+  /** It turned out to have no build. */
+  get isEmpty(): boolean {
+    return this.entries.length === 0 && this.isComplete;
+  }
+
   /** The question for the next page, or for its first build only. Answer it by {@link accept} before asking again. */
-  nextPage(firstOnly = false): BuildsQuery | undefined {
+  nextPage(firstOnly: boolean): BuildsQuery {
     const stretch = this.stretches[this.stretch];
-    if (stretch === undefined) return undefined;
+    if (stretch === undefined) throw new Error('the list is complete');
     this.asked = firstOnly ? 1 : this.nextLimit;
     return {
       kind: 'builds',
       jobId: this.jobId,
-      having: this.having,
+      having: this.pairs,
       order: stretch.order,
       after: this.cursor ?? stretch.after,
       until: stretch.until,
@@ -97,9 +120,9 @@ export class BuildList {
   }
 
   accept({ builds, isLast }: BuildPage): void {
-    const stretch = this.stretches[this.stretch];
-    if (stretch === undefined) return;
-    for (const build of builds) this.entries.push({ build, rank: stretch.rank });
+    const { rank } = this.stretches[this.stretch] as Stretch;
+    const read = builds.map((build): Entry => ({ build, rank }));
+    this.entries = this.entries.length === 0 ? read : [...this.entries, ...read];
     if (isLast) {
       this.stretch++;
       this.cursor = null;

@@ -1,6 +1,7 @@
 import {
   comparePlaces,
   type BuildPage,
+  type Digest,
   type HistoryQuery,
   type JobId,
   type NewestQuery,
@@ -12,7 +13,7 @@ import {
   type ResourceId,
   type VersionRow,
 } from '../model/index.js';
-import { BuildList, stretchesFor } from './build-list.js';
+import { BuildList } from './build-list.js';
 import { ask, type Asking } from './history.js';
 import type { WorkBudget } from './types.js';
 
@@ -27,8 +28,7 @@ const NEWEST_AT_ONCE = 24;
 
 /** One version as a search knows it: always the same object, so that objects may be compared and kept as keys. */
 export class KnownVersion {
-  /** By job, whether any succeeded build of it holds the version; what is missing was not asked yet. */
-  readonly passed = new Map<JobId, boolean>();
+  private passed: (boolean | undefined)[] | undefined;
 
   constructor(
     readonly pair: Pair,
@@ -36,40 +36,66 @@ export class KnownVersion {
     readonly number: number,
     /** Its row in the present history; null when it is not there, undefined when that is not known yet. */
     public row: VersionRow | null | undefined,
+    private readonly jobs: number,
   ) {}
+
+  /** Whether any succeeded build of the job at this place holds the version; undefined when nobody has asked yet. */
+  hasPassed(job: number): boolean | undefined {
+    return this.passed?.[job];
+  }
+
+  setPassed(job: number, passed: boolean): void {
+    this.passed ??= new Array<boolean | undefined>(this.jobs);
+    this.passed[job] = passed;
+  }
+}
+
+interface NewestOf {
+  readonly resourceId: ResourceId;
+  readonly rows: readonly VersionRow[];
 }
 
 /** What a search has learnt of history so far. Asks nothing twice, and keeps count of the work. */
 export class GroupKnowledge {
-  private readonly lists = new Map<string, BuildList>();
-  private readonly newest = new Map<ResourceId, readonly VersionRow[]>();
+  /** By place of the job, when nothing was used last. */
+  private readonly lists: BuildList[] = [];
+  private readonly listsAfter = new Map<string, BuildList>();
+  private newest: readonly NewestOf[] = [];
   private readonly versions = new PairMap<KnownVersion>();
   private readonly lastUses = new Map<ResourceId, LastUse | undefined>();
   private known = 0;
   private steps = 0;
   private rounds = 0;
 
-  constructor(private readonly budget: WorkBudget) {}
+  constructor(
+    private readonly budget: WorkBudget,
+    /** The jobs of the group, ascending: a job's place is its index here. */
+    readonly jobs: readonly JobId[],
+  ) {}
 
   versionOf(pair: Pair): KnownVersion {
     let version = this.versions.get(pair);
     if (version === undefined) {
-      const row = this.newest.get(pair.resourceId)?.find(({ digest }) => digest === pair.digest);
-      this.versions.set(pair, (version = new KnownVersion(pair, ++this.known, row)));
+      version = new KnownVersion(pair, ++this.known, this.newestRow(pair), this.jobs.length);
+      this.versions.set(pair, version);
     }
     return version;
   }
 
-  /** The builds of the job that hold all of `having`, in the order in which they are tried after `last` was used. */
-  listOf(jobId: JobId, having: readonly KnownVersion[], last: Place | undefined): BuildList {
-    let key = `${jobId}`;
-    if (last !== undefined) key += `@${last.join('.')}`;
-    for (const { number } of having) key += `|${number}`;
-    let list = this.lists.get(key);
-    if (list === undefined) {
-      const pairs = having.map(({ pair }) => pair);
-      this.lists.set(key, (list = new BuildList(jobId, pairs, stretchesFor(last))));
+  private newestRow({ resourceId, digest }: Pair): VersionRow | undefined {
+    for (const known of this.newest) {
+      if (known.resourceId === resourceId) return known.rows.find((row) => row.digest === digest);
     }
+    return undefined;
+  }
+
+  /** The builds of the job, in the order in which they are tried after `last` was used. */
+  listOf(job: number, last: Place | undefined): BuildList {
+    const jobId = this.jobs[job] as JobId;
+    if (last === undefined) return (this.lists[job] ??= BuildList.ofJob(jobId, undefined));
+    const key = `${job}@${last.join('.')}`;
+    let list = this.listsAfter.get(key);
+    if (list === undefined) this.listsAfter.set(key, (list = BuildList.ofJob(jobId, last)));
     return list;
   }
 
@@ -83,36 +109,36 @@ export class GroupKnowledge {
   }
 
   /** What is chosen is nearly always among the newest versions: asking for them at once saves asking build by build. */
-  *learnNewest(resourceIds: Iterable<ResourceId>): Asking<void> {
-    const queries = [...new Set(resourceIds)].map((resourceId): NewestQuery => {
-      return { kind: 'newest', resourceId, limit: NEWEST_AT_ONCE, inFull: false };
-    });
-    const answers = yield* this.askAll(queries);
-    queries.forEach(({ resourceId }, i) => this.newest.set(resourceId, (answers[i] as NewestVersions).rows));
+  *learnNewest(inputs: readonly { readonly resourceId: ResourceId; readonly forced: Digest | null }[]): Asking<void> {
+    const queries: NewestQuery[] = [];
+    for (const { resourceId, forced } of inputs) {
+      if (forced !== null || queries.some((query) => query.resourceId === resourceId)) continue;
+      queries.push({ kind: 'newest', resourceId, limit: NEWEST_AT_ONCE, inFull: false });
+    }
+    const answers = yield this.counted(queries);
+    this.newest = queries.map(({ resourceId }, i) => ({ resourceId, rows: (answers[i] as NewestVersions).rows }));
   }
 
-  /** Reads the next page of each list in one round: of the first one a whole page, of the others one build. */
-  *readOn(lists: readonly BuildList[], wholePage?: BuildList): Asking<void> {
-    const open = lists.filter((list) => !list.isComplete);
-    const pages = yield* this.askAll(open.flatMap((list) => list.nextPage(list !== wholePage) ?? []));
-    open.forEach((list, i) => list.accept(pages[i] as BuildPage));
-  }
-
-  *learn({ rows, passes }: Unknown): Asking<void> {
+  /**
+   * The questions of one round for the first build of each list that nobody has read, and for the next page of one more.
+   * Answer them by {@link acceptPages}. @throws {@link WorkBudgetSpent}
+   */
+  askForPages(lists: readonly BuildList[], whole?: BuildList): readonly HistoryQuery[] {
     const queries: HistoryQuery[] = [];
-    for (const [resourceId, versions] of rows)
-      queries.push({ kind: 'versions', resourceId, digests: Array.from(versions, ({ pair }) => pair.digest) });
-    for (const [jobId, versions] of passes)
-      queries.push({ kind: 'passed', jobId, versions: Array.from(versions, ({ pair }) => pair) });
-    const answers = (yield* this.askAll(queries)).values();
-    for (const versions of rows.values()) {
-      const found = new Map((answers.next().value as readonly VersionRow[]).map((row) => [row.digest, row]));
-      for (const version of versions) version.row = found.get(version.pair.digest) ?? null;
-    }
-    for (const [jobId, versions] of passes) {
-      const passed = (answers.next().value as readonly boolean[]).values();
-      for (const version of versions) version.passed.set(jobId, passed.next().value === true);
-    }
+    for (const list of lists) if (list.isUnread) queries.push(list.nextPage(true));
+    if (whole !== undefined) queries.push(whole.nextPage(false));
+    return this.counted(queries);
+  }
+
+  acceptPages(answers: readonly unknown[], lists: readonly BuildList[], whole?: BuildList): void {
+    let at = 0;
+    for (const list of lists) if (list.isUnread) list.accept(answers[at++] as BuildPage);
+    whole?.accept(answers[at] as BuildPage);
+  }
+
+  /** The questions of one round for all that is unknown: {@link Unknown.accept}. @throws {@link WorkBudgetSpent} */
+  askFor(unknown: Unknown): readonly HistoryQuery[] {
+    return this.counted(unknown.questions(this.jobs));
   }
 
   /** @throws {@link WorkBudgetSpent} */
@@ -121,32 +147,73 @@ export class GroupKnowledge {
     if (this.steps > this.budget.steps) throw new WorkBudgetSpent();
   }
 
-  private *askAll(queries: readonly HistoryQuery[]): Asking<readonly unknown[]> {
+  /** @returns the questions of one round, now counted. @throws {@link WorkBudgetSpent} */
+  private counted<Queries extends readonly HistoryQuery[]>(queries: Queries): Queries {
     this.spend(queries.length);
     if (++this.rounds > this.budget.rounds) throw new WorkBudgetSpent();
-    return yield queries;
+    return queries;
   }
 }
 
 /** Collects what is not known yet, to be asked in one round. */
 export class Unknown {
-  readonly rows = new Map<ResourceId, Set<KnownVersion>>();
-  readonly passes = new Map<JobId, Set<KnownVersion>>();
+  private readonly rows: Question<ResourceId>[] = [];
+  /** By place of the job. */
+  private readonly passes: Question<number>[] = [];
 
   get isEmpty(): boolean {
-    return this.rows.size === 0 && this.passes.size === 0;
+    return this.rows.length === 0 && this.passes.length === 0;
   }
 
   /** Did the job let it through? */
-  addPass(version: KnownVersion, job: JobId): void {
-    if (!version.passed.has(job)) this.passes.set(job, (this.passes.get(job) ?? new Set()).add(version));
+  addPass(version: KnownVersion, job: number): void {
+    if (version.hasPassed(job) === undefined) addTo(this.passes, job, version);
   }
 
   /** Is it in the history, and enabled? */
   addRow(version: KnownVersion): void {
-    const { resourceId } = version.pair;
-    if (version.row === undefined) this.rows.set(resourceId, (this.rows.get(resourceId) ?? new Set()).add(version));
+    if (version.row === undefined) addTo(this.rows, version.pair.resourceId, version);
   }
+
+  questions(jobs: readonly JobId[]): readonly HistoryQuery[] {
+    const aboutRows = this.rows.map(({ of, versions }): HistoryQuery => {
+      return { kind: 'versions', resourceId: of, digests: versions.map(({ pair }) => pair.digest) };
+    });
+    const aboutPasses = this.passes.map(({ of, versions }): HistoryQuery => {
+      return { kind: 'passed', jobId: jobs[of] as JobId, versions: versions.map(({ pair }) => pair) };
+    });
+    return aboutRows.length === 0 ? aboutPasses : aboutRows.concat(aboutPasses);
+  }
+
+  /** Tells the versions what was answered to {@link questions}, and is empty again. */
+  accept(answers: readonly unknown[]): void {
+    let at = 0;
+    for (const { versions } of this.rows) {
+      const found = new Map((answers[at++] as readonly VersionRow[]).map((row) => [row.digest, row]));
+      for (const version of versions) version.row = found.get(version.pair.digest) ?? null;
+    }
+    for (const { of, versions } of this.passes) {
+      const passed = answers[at++] as readonly boolean[];
+      for (let i = 0; i < versions.length; i++) versions[i]?.setPassed(of, passed[i] === true);
+    }
+    this.rows.length = 0;
+    this.passes.length = 0;
+  }
+}
+
+/** One question for several versions. */
+interface Question<Of> {
+  readonly of: Of;
+  readonly versions: KnownVersion[];
+}
+
+function addTo<Of>(questions: Question<Of>[], of: Of, version: KnownVersion): void {
+  for (const question of questions) {
+    if (question.of !== of) continue;
+    if (!question.versions.includes(version)) question.versions.push(version);
+    return;
+  }
+  questions.push({ of, versions: [version] });
 }
 
 function newestByJob(pipes: readonly Pipe[]): LastUse {

@@ -38,7 +38,8 @@ export interface History {
 
 /** Runs a computation to its end on a history at hand. */
 export function runOn<Result>(history: History, asking: Asking<Result>): Result {
+  const answer = (query: HistoryQuery): HistoryAnswer => history.answer(query);
   let step = asking.next([]);
-  while (!step.done) step = asking.next(step.value.map((query) => history.answer(query)));
+  while (!step.done) step = asking.next(step.value.map(answer));
   return step.value;
 }

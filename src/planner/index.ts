@@ -1,5 +1,6 @@
 export * from './public-plan.js';
 export * from './decide-builds.js';
+export { holdsAll, pageOf } from './build-page.js';
 export * from './build-plan.js';
 export * from './history.js';
 export * from './passed.js';

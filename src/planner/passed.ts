@@ -20,8 +20,9 @@ export function countAlternatives(passed: Passed): number {
  */
 export function alternativesOf(passed: Passed | null): readonly Alternative[] | null {
   if (passed === null) return null;
-  const sets = expand(passed).map((jobs) => ascending([...new Set(jobs)]));
+  const sets = expand(passed).map(ascending);
   if (sets.some((jobs) => jobs.length === 0)) return null;
+  if (sets.length === 1) return sets;
   const distinct = [...new Map(sets.map((jobs) => [jobs.join(), jobs])).values()];
   // A set that contains another one asks for more and never helps.
   return distinct.filter(
@@ -32,18 +33,32 @@ export function alternativesOf(passed: Passed | null): readonly Alternative[] | 
 /** Every job named anywhere in `passed`. */
 export function jobsNamed(passed: Passed): readonly JobId[] {
   if ('job' in passed) return [passed.job];
+  if ('all' in passed && areJobs(passed.all)) return passed.all.map(({ job }) => job);
   return ('all' in passed ? passed.all : passed.any).flatMap(jobsNamed);
 }
 
-/** Sorts in place, what is not sorted already: ids mostly are, and sorting makes garbage. */
-export function ascending<Id extends number>(ids: Id[]): Id[] {
-  return ids.every((id, i) => i === 0 || (ids[i - 1] as Id) < id) ? ids : ids.sort((a, b) => a - b);
+function namesAny(named: ReadonlySet<JobId>, jobs: readonly JobId[]): boolean {
+  for (const job of jobs) if (named.has(job)) return true;
+  return false;
+}
+
+/** Each id once, in order: as they mostly are. */
+export function ascending<Id extends number>(ids: readonly Id[]): readonly Id[] {
+  for (let i = 1; i < ids.length; i++) {
+    if ((ids[i - 1] as Id) >= (ids[i] as Id)) return [...new Set(ids)].sort((a, b) => a - b);
+  }
+  return ids;
+}
+
+/** As nearly always. */
+function areJobs(terms: readonly Passed[]): terms is readonly { readonly job: JobId }[] {
+  return terms.every((term) => 'job' in term);
 }
 
 function expand(passed: Passed): readonly Alternative[] {
   if ('job' in passed) return [[passed.job]];
   if ('any' in passed) return passed.any.flatMap(expand);
-  if (passed.all.every((term) => 'job' in term)) return [passed.all.map((term) => term.job)]; // as nearly always
+  if (areJobs(passed.all)) return [passed.all.map(({ job }) => job)];
   return passed.all
     .map(expand)
     .reduce<readonly Alternative[]>((sets, term) => sets.flatMap((set) => term.map((jobs) => [...set, ...jobs])), [[]]);
@@ -58,19 +73,21 @@ export function groupBySharedJobs<Input extends Pick<InputRequest, 'passed'>>(
 ): readonly (readonly Input[])[] {
   const groups: { inputs: Input[]; jobs: Set<JobId> }[] = [];
   for (const input of inputs) {
-    const jobs = new Set(input.passed === null ? [] : jobsNamed(input.passed));
-    const [home, ...others] = groups.filter((group) => [...jobs].some((job) => group.jobs.has(job)));
+    const jobs = input.passed === null ? [] : jobsNamed(input.passed);
+    const home = groups.find((group) => namesAny(group.jobs, jobs));
     if (home === undefined) {
-      groups.push({ inputs: [input], jobs });
+      groups.push({ inputs: [input], jobs: new Set(jobs) });
       continue;
     }
     home.inputs.push(input);
-    for (const job of jobs) home.jobs.add(job);
-    for (const other of others) {
+    for (const other of groups.length === 1 ? [] : groups.filter((group) => namesAny(group.jobs, jobs))) {
+      if (other === home) continue;
       home.inputs.push(...other.inputs);
       for (const job of other.jobs) home.jobs.add(job);
       groups.splice(groups.indexOf(other), 1);
     }
+    for (const job of jobs) home.jobs.add(job);
   }
+  if (groups.length === 1) return [inputs];
   return groups.map((group) => inputs.filter((input) => group.inputs.includes(input)));
 }

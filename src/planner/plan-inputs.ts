@@ -26,48 +26,53 @@ const TOO_MANY_ALTERNATIVES: Finding = {
  * side by side, so a plan takes few rounds however many inputs it has. At most `budget` is spent on each group.
  */
 export function* planInputs(job: JobRequest, budget: WorkBudget = DEFAULT_WORK_BUDGET): Asking<InputPlan> {
-  const findings = new Map<InputRequest, Finding>();
-  const free: InputRequest[] = [];
+  /** By input; each is replaced when it was planned. */
+  const findings = job.inputs.map((): Finding => TOO_MANY_ALTERNATIVES);
+  const parts: Asking<void>[] = [];
   const grouped: GroupInput[] = [];
-  for (const request of job.inputs) {
-    if (request.passed !== null && countAlternatives(request.passed) > MOST_ALTERNATIVES) {
-      findings.set(request, TOO_MANY_ALTERNATIVES);
-      continue;
-    }
-    const alternatives = alternativesOf(request.passed);
-    if (request.passed === null || alternatives === null) free.push(request);
-    else grouped.push({ request, passed: request.passed, alternatives });
-  }
-  const parts: Asking<void>[] = [
-    ...free.map(function* (input): Asking<void> {
-      findings.set(input, yield* planFreeInput(job, input));
-    }),
-    ...groupBySharedJobs(grouped).map(function* (group): Asking<void> {
-      for (const [{ request }, finding] of yield* planGroup(job, group, budget)) findings.set(request, finding);
-    }),
-  ];
+  job.inputs.forEach((request, at) => {
+    const { passed } = request;
+    if (passed !== null && countAlternatives(passed) > MOST_ALTERNATIVES) return;
+    const alternatives = alternativesOf(passed);
+    if (passed === null || alternatives === null) parts.push(planOneInto(findings, job, at));
+    else grouped.push({ request, at, passed, alternatives });
+  });
+  for (const group of groupBySharedJobs(grouped)) parts.push(planGroupInto(findings, job, group, budget));
   yield* together(parts);
   return yield* withFirstOccurrences(job, findings);
 }
 
-function* withFirstOccurrences(job: JobRequest, findings: ReadonlyMap<InputRequest, Finding>): Asking<InputPlan> {
+// Generator functions are made once, not per plan: each one made costs the garbage collector dearly.
+
+function* planOneInto(findings: Finding[], job: JobRequest, at: number): Asking<void> {
+  findings[at] = yield* planFreeInput(job, job.inputs[at] as InputRequest);
+}
+
+function* planGroupInto(
+  findings: Finding[],
+  job: JobRequest,
+  group: readonly GroupInput[],
+  budget: WorkBudget,
+): Asking<void> {
+  const found = yield* planGroup(job, group, budget);
+  group.forEach(({ at }, i) => (findings[at] = found[i] as Finding));
+}
+
+function* withFirstOccurrences(job: JobRequest, findings: readonly Finding[]): Asking<InputPlan> {
   const queries: HistoryQuery[] = [];
-  for (const input of job.inputs) {
-    const finding = findings.get(input);
-    if (finding === undefined) throw new Error(`input ${input.name} was not planned`);
-    const { name, resourceId } = input;
+  job.inputs.forEach(({ name, resourceId }, at) => {
+    const finding = findings[at] as Finding;
     if ('row' in finding)
       queries.push({ kind: 'recorded', jobId: job.jobId, name, resourceId, digest: finding.row.digest });
-  }
+  });
   const recorded = (queries.length === 0 ? [] : yield queries).values();
-  const inputs = job.inputs.map((input): ResolvedInput | UnresolvedInput => {
-    const { name, resourceId } = input;
-    const finding = findings.get(input) as Finding;
+  const inputs = job.inputs.map(({ name, resourceId }, at): ResolvedInput | UnresolvedInput => {
+    const finding = findings[at] as Finding;
     if ('error' in finding) return { name, resourceId, ...finding };
     const { digest, version } = finding.row;
     const firstOccurrence = recorded.next().value === false;
     return { name, resourceId, digest, version, firstOccurrence, passedBuildIds: finding.passedBuildIds };
   });
-  const hasNext = [...findings.values()].some((finding) => 'row' in finding && finding.hasNext);
+  const hasNext = findings.some((finding) => 'row' in finding && finding.hasNext);
   return { resolved: inputs.every((input) => !('error' in input)), hasNext, inputs };
 }

@@ -28,6 +28,7 @@ import {
   comparePlaces,
   versionContains,
 } from '../model/index.js';
+import { firstIndex, pageOf } from './build-page.js';
 import type { History } from './history.js';
 
 /** A resource of a world: its present history and what is disabled for it, in the history or not. */
@@ -212,26 +213,13 @@ class JobIndex {
     return this.byVersion.get(pair) ?? [];
   }
 
-  page({ having, order, after, until, limit }: BuildsQuery): BuildPage {
-    const lists = having.map((pair) => this.holding(pair));
-    const list = lists.reduce(
-      (shortest, next) => (next.length < shortest.length ? next : shortest),
-      lists[0] ?? this.passed,
-    );
-    const forward = order === 'oldest first';
-    const step = forward ? 1 : -1;
-    let at = forward
-      ? firstIndex(list, ({ place }) => after === null || comparePlaces(place, after) > 0)
-      : firstIndex(list, ({ place }) => after !== null && comparePlaces(place, after) >= 0) - 1;
-    const builds: PassedBuild[] = [];
-    for (; builds.length < limit; at += step) {
-      const build = list[at];
-      if (build === undefined || (until !== null && comparePlaces(build.place, until) * step >= 0)) {
-        return { builds, isLast: true };
-      }
-      if (having.every(({ resourceId, digest }) => build.versions[resourceId]?.includes(digest))) builds.push(build);
+  page(query: BuildsQuery): BuildPage {
+    let candidates = this.passed;
+    for (const pair of query.having) {
+      const holding = this.holding(pair);
+      if (candidates === this.passed || holding.length < candidates.length) candidates = holding;
     }
-    return { builds, isLast: false };
+    return pageOf(candidates, query);
   }
 }
 
@@ -256,16 +244,4 @@ function groupByJob(builds: Iterable<WorldBuild>): ReadonlyMap<JobId, readonly W
     else byJob.set(build.jobId, [build]);
   }
   return byJob;
-}
-
-/** The first index whose item is `beyond`, in a list where all that are not come first. */
-function firstIndex<Item>(list: readonly Item[], beyond: (item: Item) => boolean): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (beyond(list[middle] as Item)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
