@@ -9,6 +9,7 @@ import {
   type Place,
 } from '../model/index.js';
 import { readNews, type NewEffectiveSets, type NewsQuery, type Queryable } from '../persistence/index.js';
+import { holdsAll } from '../planner/index.js';
 
 /** A build on the newest stretch of its job's history. */
 type CachedBuild = NewEffectiveSets['builds'][number];
@@ -20,7 +21,7 @@ export interface WindowSizes {
   /** A window grows with what is new up to this, then lets go of its oldest builds. */
   readonly largest: number;
 }
-const WINDOW_SIZES: WindowSizes = { first: 12, largest: 256 };
+const WINDOW_SIZES: WindowSizes = { first: 8, largest: 256 };
 /** Bytes, about: a digest with its place in lists and in the index; a build without its digests. */
 const MEMORY_PER_VERSION = 250;
 const MEMORY_PER_BUILD = 300;
@@ -48,17 +49,13 @@ export class JobWindow {
   }
 
   holds(pair: Pair): boolean {
-    return this.holding([pair]).length > 0;
+    return this.candidates([pair]).some((build) => holdsAll(build, [pair]));
   }
 
-  /** The builds that hold all of `pairs`, oldest first. */
-  holding(pairs: readonly Pair[]): readonly CachedBuild[] {
-    const [first, ...others] = pairs;
-    if (first === undefined) return this.builds;
-    if (this.builds.length < WORTH_AN_INDEX)
-      return this.builds.filter((build) => pairs.every((pair) => holds(build, pair)));
-    const candidates = this.index().get(first) ?? [];
-    return candidates.filter((build) => others.every((pair) => holds(build, pair)));
+  /** All builds that may hold what is wanted, oldest first. */
+  candidates([first]: readonly Pair[]): readonly CachedBuild[] {
+    if (first === undefined || this.builds.length < WORTH_AN_INDEX) return this.builds;
+    return this.index().get(first) ?? [];
   }
 
   /** Estimated. */
@@ -177,10 +174,6 @@ export class EffectiveSetCache {
 function newWindow(news: NewEffectiveSets, askedFor: number): JobWindow {
   const builds = [...news.builds].sort((a, b) => comparePlaces(a.place, b.place));
   return new JobWindow(builds, builds.length < askedFor ? undefined : builds[0]?.place, news.seq);
-}
-
-function holds({ versions }: CachedBuild, { resourceId, digest }: Pair): boolean {
-  return versions[resourceId]?.includes(digest) === true;
 }
 
 function sizeOf({ versions }: CachedBuild): number {

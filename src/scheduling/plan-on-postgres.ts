@@ -1,5 +1,4 @@
 import { setImmediate as othersTurn } from 'node:timers/promises';
-import type { HistoryAnswer, HistoryQuery } from '../model/index.js';
 import { answerHistoryQueries, type Queryable } from '../persistence/index.js';
 import {
   DEFAULT_WORK_BUDGET,
@@ -45,8 +44,7 @@ export async function askPostgres<Result>(
 ): Promise<Result> {
   const jobs = [...new Set(request.inputs.flatMap(({ passed }) => (passed === null ? [] : jobsNamed(passed))))];
   let step = asking.next([]);
-  let answerAll = (queries: readonly HistoryQuery[]): Promise<readonly HistoryAnswer[]> =>
-    answerHistoryQueries(db, queries);
+  let answerAll: CachedHistory['answerAll'] = (queries) => answerHistoryQueries(db, queries);
   if (cache && jobs.length > 0 && !step.done) {
     // What a plan asks first is not about builds, so it need not wait for the windows.
     const [windows, answers] = await cache.open(db, jobs, step.value);
@@ -56,7 +54,8 @@ export async function askPostgres<Result>(
   }
   for (let round = 1; !step.done; round++) {
     if (round % ROUNDS_IN_A_ROW === 0) await othersTurn();
-    step = asking.next(await answerAll(step.value));
+    const answers = answerAll(step.value);
+    step = asking.next(answers instanceof Promise ? await answers : answers);
   }
   return step.value;
 }
