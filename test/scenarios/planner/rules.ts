@@ -288,14 +288,27 @@ export const rules: readonly Row[] = [
     expect: { ok: true, inputs: { x: { version: 'x1', passedBuildIds: [1, 5] }, y: { version: 'y1' } } },
   },
   {
+    name: 'tries every version that a build holds',
+    given: world({
+      versions: { x: 'x1 x2', y: 'y1' },
+      builds: ['1 a: x1 x2', '2 b: | x1', '3 b: | x2 y1'],
+      inputs: [
+        { name: 'x', passed: ['a', 'b'] },
+        { name: 'y', passed: ['b'] },
+      ],
+    }),
+    expect: { ok: true, inputs: { x: { version: 'x2', passedBuildIds: [1, 3] }, y: { version: 'y1' } } },
+  },
+  {
     name: 'keeps the order of inputs in a group that a later input joined',
     given: world({
-      versions: { x: 'x1', y: 'y1', z: 'z1' },
-      builds: ['1 a: | x1 z1', '2 b: | y1 z1', '3 current: | y1 < 1 2', '4 b: | y1 z1', '5 b: | y1 z1'],
+      versions: { x: 'x1', y: 'y1', z: 'z1', w: 'w1' },
+      builds: ['1 a: | x1 z1', '2 b: | y1 z1', '3 current: | y1 < 1 2', '4 b: | y1 z1', '5 b: | y1 z1', '6 c: | w1'],
       inputs: [
         { name: 'x', passed: ['a'] },
         { name: 'y', passed: ['b'], version: 'every' },
         { name: 'z', passed: ['a', 'b'] },
+        { name: 'w', passed: ['c'] },
       ],
     }),
     expect: { ok: true, hasNext: true, inputs: { y: { passedBuildIds: [4] }, z: { passedBuildIds: [1, 4] } } },
