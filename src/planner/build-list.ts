@@ -7,7 +7,7 @@ import {
   type Place,
   comparePlaces,
 } from '../model/index.js';
-import type { KnownVersion } from './group-knowledge.js';
+import type { KnownVersion } from './known-version.js';
 
 /** A stretch of a job's builds, in the order in which they are tried. */
 interface Stretch extends Pick<BuildsQuery, 'order' | 'after' | 'until'> {

@@ -15,6 +15,7 @@ import {
 } from '../model/index.js';
 import { BuildList } from './build-list.js';
 import { ask, type Asking } from './history.js';
+import { KnownVersion } from './known-version.js';
 import type { WorkBudget } from './types.js';
 
 /** Thrown when the budget of a group is spent. */
@@ -25,30 +26,6 @@ export type LastUse = ReadonlyMap<JobId, Place>;
 
 /** Rows of versions that are read before the search begins, per resource. */
 const NEWEST_AT_ONCE = 24;
-
-/** One version as a search knows it: always the same object, so that objects may be compared and kept as keys. */
-export class KnownVersion {
-  private passed: (boolean | undefined)[] | undefined;
-
-  constructor(
-    readonly pair: Pair,
-    /** Names the version within the search. */
-    readonly number: number,
-    /** Its row in the present history; null when it is not there, undefined when that is not known yet. */
-    public row: VersionRow | null | undefined,
-    private readonly jobs: number,
-  ) {}
-
-  /** Whether any succeeded build of the job at this place holds the version; undefined when nobody has asked yet. */
-  hasPassed(job: number): boolean | undefined {
-    return this.passed?.[job];
-  }
-
-  setPassed(job: number, passed: boolean): void {
-    this.passed ??= new Array<boolean | undefined>(this.jobs);
-    this.passed[job] = passed;
-  }
-}
 
 interface NewestOf {
   readonly resourceId: ResourceId;

@@ -1,6 +1,7 @@
 import { versionContains, type Digest, type JobId, type ResourceId, type Version } from '../model/index.js';
 import { BuildList, type Entry } from './build-list.js';
-import type { GroupKnowledge, KnownVersion, LastUse } from './group-knowledge.js';
+import type { GroupKnowledge, LastUse } from './group-knowledge.js';
+import type { KnownVersion } from './known-version.js';
 import { ascending, type Alternative } from './passed.js';
 
 /** An input of a group, ready to be searched for. */
