@@ -4,7 +4,7 @@ import { Unknown, type GroupKnowledge } from './group-knowledge.js';
 import type { GroupState, Head, Wanted } from './group-state.js';
 import type { Asking } from './history.js';
 
-/** Builds of a list that are prepared together once its first one failed. */
+/** Builds of a list that are prepared together once one of them failed. */
 const LOOK_AHEAD = 16;
 
 /** Asks history for what a search needs next, and at the same time for what it will need after that: rounds are dear. */
