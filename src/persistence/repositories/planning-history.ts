@@ -177,11 +177,14 @@ const LAST_USE = `select (
     order by coalesce(b.rerun_of, b.id) desc, b.id desc limit 1
   ) own`;
 
+/** `offset 0` keeps the index of a job's builds out of it, which would be read as far as history goes. */
 const PASSED = `select json_agg(exists (
-      select from effective_sets e
-      where effective_keys(e.job_id, e.versions) @> array[effective_key(${JOB}, pair ->> 'resourceId', pair ->> 'digest')]
-        and e.job_id = ${JOB}
-        and e.versions -> (pair ->> 'resourceId') ? (pair ->> 'digest')
+      select from (
+        select e.job_id, e.versions from effective_sets e
+        where effective_keys(e.job_id, e.versions) @> array[effective_key(${JOB}, pair ->> 'resourceId', pair ->> 'digest')]
+        offset 0
+      ) e
+      where e.job_id = ${JOB} and e.versions -> (pair ->> 'resourceId') ? (pair ->> 'digest')
     ) order by place)
   from jsonb_array_elements(q -> 'versions') with ordinality as pairs(pair, place)`;
 
