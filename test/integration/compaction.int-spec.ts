@@ -178,8 +178,12 @@ describe('compacting', () => {
     expect(left).toEqual([broken]);
   });
 
-  it('removes a log of many small events in one go', async () => {
+  it('takes and removes a log of many small events in one go, also in a table that was small a moment ago', async () => {
     const id = await startedBuild([]);
+    await world.db.query(`delete from build_events where build_id <> $1`, [id]);
+    await world.db.query(`vacuum analyze build_events`);
+    await world.db.tx((tx) => appendEvents(tx, id, [line('first')]));
+    const begin = performance.now();
     await world.db.tx((tx) =>
       appendEvents(
         tx,
@@ -188,9 +192,8 @@ describe('compacting', () => {
       ),
     );
     await finish(id);
-    const begin = performance.now();
     expect(await compact(id)).toBe(true);
-    expect(performance.now() - begin).toBeLessThan(20_000);
-    expect(await watched(id, 19_999)).toHaveLength(3);
+    expect(performance.now() - begin).toBeLessThan(15_000);
+    expect(await watched(id, 20_000)).toHaveLength(3);
   });
 });

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EventFeed } from '../../src/events/index.js';
 import type { BuildEvent, BuildId } from '../../src/model/index.js';
@@ -131,10 +132,37 @@ describe('watching a build', () => {
 describe('the event log', () => {
   it('refuses a gap', async () => {
     const id = await newBuild();
-    const skip = world.db.query(`insert into build_events (build_id, seq, event, data) values ($1, 7, 'log', '{}')`, [
-      id,
-    ]);
-    await expect(skip).rejects.toMatchObject({ constraint: 'event_sequences_have_no_gap' });
+    await say(id, 'one');
+    await say(id, 'two');
+    for (const [what, sql] of [
+      ['behind the last', `insert into build_events (build_id, seq, event, data) values ($1, 7, 'log', '{}')`],
+      [
+        'within a statement',
+        `insert into build_events (build_id, seq, event, data) select $1, n, 'log', '{}' from unnest('{3,4,6}'::int[]) n`,
+      ],
+      ['where events follow', `delete from build_events where build_id = $1 and seq = 1`],
+      ['by another number', `update build_events set seq = 9 where build_id = $1 and seq = 2`],
+    ] as const)
+      await expect(world.db.query(sql, [id])).rejects.toMatchObject({
+        constraint: 'event_sequences_have_no_gap',
+        message: expect.stringMatching(what === 'by another number' ? 'keep their numbers' : 'gap'),
+      });
+    expect((await world.events(id)).map(({ seq }) => seq)).toEqual([0, 1, 2]);
+    await world.db.query(`delete from build_events where build_id = $1`, [id]);
+    expect(await world.events(id)).toEqual([]);
+  });
+
+  it('keeps the event before a new one from being removed meanwhile', async () => {
+    const id = await newBuild();
+    await say(id, 'one');
+    let removal: Promise<unknown> | undefined;
+    await world.db.tx(async (tx) => {
+      await tx.query(`insert into build_events (build_id, seq, event, data) values ($1, 2, 'log', '{}')`, [id]);
+      removal = world.db.query(`delete from build_events where build_id = $1 and seq = 1`, [id]);
+      removal.catch(() => undefined);
+      await setTimeout(50);
+    });
+    await expect(removal).rejects.toMatchObject({ constraint: 'event_sequences_have_no_gap' });
   });
 
   it('keeps what a program may print', async () => {

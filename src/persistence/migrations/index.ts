@@ -12,6 +12,7 @@ import { CacheTtl1763740821000 } from './0021-cache-ttl.js';
 import { SigningKeys1763740828000 } from './0028-signing-keys.js';
 import { RoleVersion1763740830000 } from './0030-role-version.js';
 import { CheckSchedule1763740831000 } from './0031-check-schedule.js';
+import { EventSequences1763740832000 } from './0032-event-sequences.js';
 
 /** Every migration, oldest first. Listed by hand so that a build cannot miss one. */
 export const migrations = [
@@ -29,4 +30,5 @@ export const migrations = [
   SigningKeys1763740828000,
   RoleVersion1763740830000,
   CheckSchedule1763740831000,
+  EventSequences1763740832000,
 ];
