@@ -68,8 +68,12 @@ export interface PinnedQuery {
   readonly resourceId: ResourceId;
   readonly pin: Version;
 }
+/** A question that need not be answered yet: null is an answer, too, where any other would cost a round trip of its own. */
+interface MayBeAhead {
+  readonly isAhead: boolean;
+}
 /** The rows of the given digests; those that the history lacks are left out. */
-export interface VersionsQuery {
+export interface VersionsQuery extends MayBeAhead {
   readonly kind: 'versions';
   readonly resourceId: ResourceId;
   readonly digests: readonly Digest[];
@@ -113,7 +117,7 @@ export interface BuildsQuery {
   readonly limit: number;
 }
 /** For each version: does any succeeded build of the job hold it? */
-export interface PassedQuery {
+export interface PassedQuery extends MayBeAhead {
   readonly kind: 'passed';
   readonly jobId: JobId;
   readonly versions: readonly Pair[];

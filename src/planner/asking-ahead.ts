@@ -18,14 +18,17 @@ export class AskingAhead {
 
   /**
    * Collects what is unknown and tells which versions of the head's build at `index` will do. @returns whether there is
-   * any, to be learnt now. As a list that needs a second build may need many, it is asked for the builds read with it, too.
+   * any, to be learnt now. As a list that needs a second build may need many, it is asked for the builds read with it, too:
+   * at its first build only ahead.
    */
   hasUnknown(open: readonly number[], { list }: Head, index: number): boolean {
     const { unknown } = this;
-    for (let i = index; i < list.entries.length && (i === index || !unknown.isEmpty); i++) {
-      for (const input of open) this.collectUnknown(input, (list.entries[i] as Entry).build);
+    for (const input of open) this.collectUnknown(input, (list.entries[index] as Entry).build, false);
+    if (unknown.isEmpty) return false;
+    for (let i = index + 1; i < list.entries.length; i++) {
+      for (const input of open) this.collectUnknown(input, (list.entries[i] as Entry).build, index === 0);
     }
-    return !unknown.isEmpty;
+    return true;
   }
 
   /**
@@ -56,7 +59,7 @@ export class AskingAhead {
         const [first] = entries;
         if (first === undefined) continue;
         for (const i of this.state.namers[this.state.jobs.indexOf(jobId)] ?? []) {
-          if (this.state.versions[i] === undefined) this.collectUnknown(i, first.build);
+          if (this.state.versions[i] === undefined) this.collectUnknown(i, first.build, false);
         }
       }
     });
@@ -102,15 +105,15 @@ export class AskingAhead {
     return lists;
   }
 
-  private collectUnknown(input: number, build: PassedBuild): void {
+  private collectUnknown(input: number, build: PassedBuild, isAhead: boolean): void {
     const { ways, builds } = this.state;
     const { resourceId } = this.state.inputs[input] as Wanted;
     const forced = this.state.forced[input];
     for (const digest of build.versions[resourceId] ?? []) {
       const version = this.knowledge.versionOf({ resourceId, digest });
       if (forced !== undefined && version !== forced) continue;
-      this.unknown.addRow(version);
-      for (const job of ways[input] ?? []) if (builds[job] === undefined) this.unknown.addPass(version, job);
+      this.unknown.addRow(version, isAhead);
+      for (const job of ways[input] ?? []) if (builds[job] === undefined) this.unknown.addPass(version, job, isAhead);
     }
   }
 }

@@ -57,7 +57,9 @@ export class BuildList {
   private cursor: Place | null = null;
   private nextLimit = FIRST_PAGE;
   private asked = 0;
-  private narrower: Map<KnownVersion, BuildList> | undefined;
+  /** The list of those that hold one version more which was asked for first: mostly there is no other. */
+  private narrower: BuildList | undefined;
+  private othersNarrower: Map<KnownVersion, BuildList> | undefined;
 
   private constructor(
     readonly jobId: JobId,
@@ -80,11 +82,12 @@ export class BuildList {
   /** Those that hold the version as well: always the same list. */
   having(version: KnownVersion): BuildList {
     if (this.pairs.includes(version.pair)) return this;
-    this.narrower ??= new Map();
-    let list = this.narrower.get(version);
-    if (list === undefined) {
-      this.narrower.set(version, (list = new BuildList(this.jobId, this.pairs.concat(version.pair), this.stretches)));
-    }
+    if (this.narrower?.pairs.at(-1) === version.pair) return this.narrower;
+    let list = this.othersNarrower?.get(version);
+    if (list !== undefined) return list;
+    list = new BuildList(this.jobId, this.pairs.concat(version.pair), this.stretches);
+    if (this.narrower === undefined) this.narrower = list;
+    else (this.othersNarrower ??= new Map()).set(version, list);
     return list;
   }
 

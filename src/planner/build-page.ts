@@ -6,6 +6,7 @@ import {
   type PassedBuild,
   type Place,
 } from '../model/index.js';
+import { appended } from './small-list.js';
 
 /**
  * The page that a query asks for of a job's builds at hand.
@@ -16,13 +17,13 @@ export function pageOf(builds: readonly PassedBuild[], { having, order, after, u
   const step = forward ? 1 : -1;
   let at = forward ? 0 : builds.length - 1;
   if (after !== null) at = forward ? firstBehind(builds, after) : firstAt(builds, after) - 1;
-  const page: PassedBuild[] = [];
+  let page: PassedBuild[] = [];
   for (; page.length < limit; at += step) {
     const build = builds[at];
     if (build === undefined || (until !== null && comparePlaces(build.place, until) * step >= 0)) {
       return { builds: page, isLast: true };
     }
-    if (holdsAll(build, having)) page.push(build);
+    if (holdsAll(build, having)) page = appended(page, build);
   }
   return { builds: page, isLast: false };
 }

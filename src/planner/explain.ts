@@ -138,7 +138,7 @@ function* missingJobs(
 ): Asking<readonly (JobId | undefined)[]> {
   const jobs = [...new Set(ways.flat())];
   const passed = yield* together(
-    jobs.map((jobId) => ask({ kind: 'passed', jobId, versions: [{ resourceId, digest }] })),
+    jobs.map((jobId) => ask({ kind: 'passed', jobId, versions: [{ resourceId, digest }], isAhead: false })),
   );
   const lets = new Set(jobs.filter((_, i) => passed[i]?.[0] === true));
   return ways.map((way) => way.find((id) => !lets.has(id)));
@@ -181,7 +181,7 @@ function* findClash(job: JobRequest, input: InputRequest, row: VersionRow): Aski
 function* offersUsable(build: PassedBuild, input: InputRequest): Asking<boolean> {
   const digests = build.versions[input.resourceId] ?? [];
   if (digests.length === 0) return false;
-  const rows = yield* ask({ kind: 'versions', resourceId: input.resourceId, digests });
+  const rows = yield* ask({ kind: 'versions', resourceId: input.resourceId, digests, isAhead: false });
   const pin = typeof input.version === 'object' ? input.version.pinned : undefined;
   const usable = rows.filter((row) => row.enabled && (!pin || versionContains(row.version, pin)));
   const ways = alternativesOf(input.passed) ?? [];

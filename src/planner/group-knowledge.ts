@@ -16,6 +16,7 @@ import {
 import { BuildList } from './build-list.js';
 import { ask, type Asking } from './history.js';
 import { KnownVersion } from './known-version.js';
+import { appended } from './small-list.js';
 import type { WorkBudget } from './types.js';
 
 /** Thrown when the budget of a group is spent. */
@@ -53,7 +54,7 @@ export class GroupKnowledge {
   versionOf(pair: Pair): KnownVersion {
     let version = this.versions.get(pair);
     if (version === undefined) {
-      version = new KnownVersion(pair, ++this.known, this.newestRow(pair), this.jobs.length);
+      version = new KnownVersion(pair, ++this.known, this.newestRow(pair));
       this.versions.set(pair, version);
     }
     return version;
@@ -101,6 +102,7 @@ export class GroupKnowledge {
    * Answer them by {@link acceptPages}. @throws {@link WorkBudgetSpent}
    */
   askForPages(lists: readonly BuildList[], whole?: BuildList): readonly HistoryQuery[] {
+    if (whole !== undefined && lists.length === 0) return this.counted([whole.nextPage(false)]);
     const queries: HistoryQuery[] = [];
     for (const list of lists) if (list.isUnread) queries.push(list.nextPage(true));
     if (whole !== undefined) queries.push(whole.nextPage(false));
@@ -134,30 +136,30 @@ export class GroupKnowledge {
 
 /** Collects what is not known yet, to be asked in one round. */
 export class Unknown {
-  private readonly rows: Question<ResourceId>[] = [];
+  private rows: Question<ResourceId>[] = [];
   /** By place of the job. */
-  private readonly passes: Question<number>[] = [];
+  private passes: Question<number>[] = [];
 
   get isEmpty(): boolean {
     return this.rows.length === 0 && this.passes.length === 0;
   }
 
-  /** Did the job let it through? */
-  addPass(version: KnownVersion, job: number): void {
-    if (version.hasPassed(job) === undefined) addTo(this.passes, job, version);
+  /** Did the job let it through? @param isAhead the answer is not needed yet */
+  addPass(version: KnownVersion, job: number, isAhead: boolean): void {
+    if (version.hasPassed(job) === undefined) this.passes = withQuestion(this.passes, job, version, isAhead);
   }
 
-  /** Is it in the history, and enabled? */
-  addRow(version: KnownVersion): void {
-    if (version.row === undefined) addTo(this.rows, version.pair.resourceId, version);
+  /** Is it in the history, and enabled? @param isAhead the answer is not needed yet */
+  addRow(version: KnownVersion, isAhead: boolean): void {
+    if (version.row === undefined) this.rows = withQuestion(this.rows, version.pair.resourceId, version, isAhead);
   }
 
   questions(jobs: readonly JobId[]): readonly HistoryQuery[] {
-    const aboutRows = this.rows.map(({ of, versions }): HistoryQuery => {
-      return { kind: 'versions', resourceId: of, digests: versions.map(({ pair }) => pair.digest) };
+    const aboutRows = this.rows.map(({ of, versions, isAhead }): HistoryQuery => {
+      return { kind: 'versions', resourceId: of, digests: versions.map(({ pair }) => pair.digest), isAhead };
     });
-    const aboutPasses = this.passes.map(({ of, versions }): HistoryQuery => {
-      return { kind: 'passed', jobId: jobs[of] as JobId, versions: versions.map(({ pair }) => pair) };
+    const aboutPasses = this.passes.map(({ of, versions, isAhead }): HistoryQuery => {
+      return { kind: 'passed', jobId: jobs[of] as JobId, versions: versions.map(({ pair }) => pair), isAhead };
     });
     return aboutRows.length === 0 ? aboutPasses : aboutRows.concat(aboutPasses);
   }
@@ -166,15 +168,18 @@ export class Unknown {
   accept(answers: readonly unknown[]): void {
     let at = 0;
     for (const { versions } of this.rows) {
-      const found = new Map((answers[at++] as readonly VersionRow[]).map((row) => [row.digest, row]));
+      const rows = answers[at++] as readonly VersionRow[] | null;
+      if (rows === null) continue;
+      const found = new Map(rows.map((row) => [row.digest, row]));
       for (const version of versions) version.row = found.get(version.pair.digest) ?? null;
     }
     for (const { of, versions } of this.passes) {
-      const passed = answers[at++] as readonly boolean[];
+      const passed = answers[at++] as readonly boolean[] | null;
+      if (passed === null) continue;
       for (let i = 0; i < versions.length; i++) versions[i]?.setPassed(of, passed[i] === true);
     }
-    this.rows.length = 0;
-    this.passes.length = 0;
+    this.rows = [];
+    this.passes = [];
   }
 }
 
@@ -182,15 +187,19 @@ export class Unknown {
 interface Question<Of> {
   readonly of: Of;
   readonly versions: KnownVersion[];
+  readonly isAhead: boolean;
 }
 
-function addTo<Of>(questions: Question<Of>[], of: Of, version: KnownVersion): void {
+function withQuestion<Of>(questions: Question<Of>[], of: Of, version: KnownVersion, isAhead: boolean): Question<Of>[] {
+  let versions: KnownVersion[] | undefined;
   for (const question of questions) {
     if (question.of !== of) continue;
-    if (!question.versions.includes(version)) question.versions.push(version);
-    return;
+    if (question.versions.includes(version)) return questions;
+    if (question.isAhead === isAhead) ({ versions } = question);
   }
-  questions.push({ of, versions: [version] });
+  if (versions === undefined) return appended(questions, { of, versions: [version], isAhead });
+  versions.push(version);
+  return questions;
 }
 
 function newestByJob(pipes: readonly Pipe[]): LastUse {

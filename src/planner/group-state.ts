@@ -3,6 +3,7 @@ import { BuildList, type Entry } from './build-list.js';
 import type { GroupKnowledge, LastUse } from './group-knowledge.js';
 import type { KnownVersion } from './known-version.js';
 import { ascending, type Alternative } from './passed.js';
+import { appended } from './small-list.js';
 
 /** An input of a group, ready to be searched for. */
 export interface Wanted {
@@ -76,7 +77,8 @@ export class GroupState {
     this.allWays = inputs.map(({ alternatives }) => alternatives.map((way) => way.map((job) => jobs.indexOf(job))));
     const namers: number[][] = jobs.map(() => []);
     this.allWays.forEach((ways, input) => {
-      for (const way of ways) for (const job of way) if (namers[job]?.at(-1) !== input) namers[job]?.push(input);
+      for (const job of ways.length === 1 ? (ways[0] as Way) : new Set(ways.flat()))
+        namers[job] = appended(namers[job] as number[], input);
     });
     this.namers = namers;
     this.forced = inputs.map(({ resourceId, forced }) =>
@@ -131,9 +133,12 @@ export class GroupState {
 
   /** The inputs that must take a version from the build just chosen for `input`. */
   undecidedInputs(input: number, job: number): readonly number[] {
-    return (this.namers[job] as readonly number[]).filter(
-      (i) => this.versions[i] === undefined && (i === input || this.ways[i]?.includes(job)),
-    );
+    let open: number[] = [];
+    for (const i of this.namers[job] as readonly number[]) {
+      if (this.versions[i] !== undefined || (i !== input && !this.ways[i]?.includes(job))) continue;
+      open = appended(open, i);
+    }
+    return open;
   }
 
   /** For each of the inputs the versions that the job's build has for it, in recorded order, if they will do. */
@@ -143,10 +148,10 @@ export class GroupState {
 
   private offers(input: number, job: number): readonly KnownVersion[] {
     const { resourceId } = this.inputs[input] as Wanted;
-    const offers: KnownVersion[] = [];
+    let offers: KnownVersion[] = [];
     for (const digest of this.builds[job]?.build.versions[resourceId] ?? []) {
       const version = this.knowledge.versionOf({ resourceId, digest });
-      if (!offers.includes(version) && this.isUsable(input, version)) offers.push(version);
+      if (!offers.includes(version) && this.isUsable(input, version)) offers = appended(offers, version);
     }
     return offers;
   }

@@ -44,10 +44,23 @@ function namesAny(named: ReadonlySet<JobId>, jobs: readonly JobId[]): boolean {
 
 /** Each id once, in order: as they mostly are. */
 export function ascending<Id extends number>(ids: readonly Id[]): readonly Id[] {
-  for (let i = 1; i < ids.length; i++) {
-    if ((ids[i - 1] as Id) >= (ids[i] as Id)) return [...new Set(ids)].sort((a, b) => a - b);
-  }
+  for (let i = 1; i < ids.length; i++) if ((ids[i - 1] as Id) >= (ids[i] as Id)) return inserted(ids);
   return ids;
+}
+
+/** Ids are few: inserting each at its place makes less garbage than a set and a sort. */
+function inserted<Id extends number>(ids: readonly Id[]): readonly Id[] {
+  const sorted = ids.slice();
+  let count = 0;
+  for (const id of ids) {
+    let place = count;
+    while (place > 0 && (sorted[place - 1] as Id) >= id) place--;
+    if (place < count && sorted[place] === id) continue;
+    sorted.copyWithin(place + 1, place, count++);
+    sorted[place] = id;
+  }
+  sorted.length = count;
+  return sorted;
 }
 
 /** As nearly always. */

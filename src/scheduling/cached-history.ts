@@ -27,11 +27,11 @@ export class CachedHistory {
     private readonly windows: ReadonlyMap<JobId, JobWindow>,
   ) {}
 
-  /** @returns at once what memory can answer. */
+  /** @returns at once what memory can answer, if nothing is left but what is asked ahead: that is not answered then. */
   answerAll(queries: readonly HistoryQuery[]): readonly HistoryAnswer[] | Promise<readonly HistoryAnswer[]> {
     const parts = queries.map((query) => this.partly(query));
     const open = parts.filter((part) => 'query' in part);
-    if (open.length === 0) return parts.map((part) => ('query' in part ? null : part.answer));
+    if (open.every(({ query }) => isAhead(query))) return parts.map((part) => ('query' in part ? null : part.answer));
     return this.askTables(parts, open);
   }
 
@@ -83,6 +83,10 @@ function pageIn(window: JobWindow, query: BuildsQuery): Partly | Answered {
     query: { ...query, after: after !== null && comparePlaces(after, start) < 0 ? after : start },
     complete: same,
   };
+}
+
+function isAhead(query: HistoryQuery): boolean {
+  return (query.kind === 'versions' || query.kind === 'passed') && query.isAhead;
 }
 
 function same(answer: HistoryAnswer): HistoryAnswer {

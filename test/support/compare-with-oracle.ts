@@ -1,3 +1,4 @@
+import type { HistoryAnswer, HistoryQuery } from '../../src/model/index.js';
 import { isResolved, planInputs, runOn, World, type InputPlan } from '../../src/planner/index.js';
 import { oracle, type OracleAnswer } from './planner-oracle.js';
 import type { RandomWorld } from './random-worlds.js';
@@ -13,8 +14,17 @@ export function inOraclesWords(plan: InputPlan): OracleAnswer {
   return { resolved: plan.resolved, hasNext: plan.hasNext, inputs: Object.fromEntries(inputs) };
 }
 
-export function planWorld({ resources, builds, request }: RandomWorld): InputPlan {
-  return runOn(new World(resources, builds), planInputs(request));
+/** @param answersAhead whether to answer a question that is asked ahead; by default in every other world */
+export function planWorld(
+  { resources, builds, request }: RandomWorld,
+  answersAhead = (): boolean => builds.length % 2 === 0,
+): InputPlan {
+  const world = new World(resources, builds);
+  const answer = (query: HistoryQuery): HistoryAnswer => {
+    const isAhead = (query.kind === 'versions' || query.kind === 'passed') && query.isAhead;
+    return isAhead && !answersAhead() ? null : world.answer(query);
+  };
+  return runOn({ answer }, planInputs(request));
 }
 
 /** @returns what differs, or undefined when planner and oracle agree. */

@@ -92,8 +92,8 @@ const MUTATIONS = [
   [
     'an input takes no version from a build chosen for another',
     STATE,
-    '(i === input || this.ways[i]?.includes(job))',
-    'i === input',
+    '(i !== input && !this.ways[i]?.includes(job))',
+    'i !== input',
   ],
   [
     'builds need not hold the version together',
@@ -227,7 +227,26 @@ const MUTATIONS = [
     '[passed.all.map(({ job }) => job)]',
     'passed.all.map(({ job }) => [job])',
   ],
-  ['sorted ids are turned round', PASSED, '.sort((a, b) => a - b)', '.sort((a, b) => b - a)'],
+  ['sorted ids are turned round', PASSED, '(sorted[place - 1] as Id) >= id', '(sorted[place - 1] as Id) <= id'],
+  ['sorted ids are kept twice', PASSED, 'if (place < count && sorted[place] === id) continue;', ''],
+  [
+    'what was asked ahead and not answered has not passed',
+    KNOWLEDGE,
+    'const passed = answers[at++] as readonly boolean[] | null;\n      if (passed === null) continue;',
+    'const passed = answers[at++] ?? [];',
+  ],
+  [
+    'what was asked ahead and not answered is not there',
+    KNOWLEDGE,
+    'const rows = answers[at++] as readonly VersionRow[] | null;\n      if (rows === null) continue;',
+    'const rows = answers[at++] ?? [];',
+  ],
+  [
+    'of the versions that pass a list only the first is told apart',
+    LIST,
+    'if (this.narrower?.pairs.at(-1) === version.pair) return this.narrower;',
+    'if (this.narrower) return this.narrower;',
+  ],
   [
     'of a build with two versions for two inputs only one combination is tried',
     SEARCH,
