@@ -72,6 +72,10 @@ export interface PinnedQuery {
 interface MayBeAhead {
   readonly isAhead: boolean;
 }
+export function isAhead(query: HistoryQuery): boolean {
+  return 'isAhead' in query && query.isAhead;
+}
+
 /** The rows of the given digests; those that the history lacks are left out. */
 export interface VersionsQuery extends MayBeAhead {
   readonly kind: 'versions';

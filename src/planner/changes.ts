@@ -1,5 +1,6 @@
 import {
   comparePlaces,
+  isAhead,
   type BuildId,
   type BuildPage,
   type Digest,
@@ -58,7 +59,11 @@ export function* changedHistory<Result>(asking: Asking<Result>, changes: readonl
     const queries = step.value;
     const answers = yield queries;
     step = asking.next(
-      answers.map((answer, i) => changes.reduce((now, change, n) => after(change, n, queries[i], now), answer)),
+      queries.map((query, i) => {
+        const answer = answers[i] ?? null;
+        if (answer === null && isAhead(query)) return null;
+        return changes.reduce((now, change, n) => after(change, n, query, now), answer);
+      }),
     );
   }
   return step.value;
@@ -75,12 +80,12 @@ function isPinnedBy(version: JobRequest['inputs'][number]['version'], by: string
   return typeof version === 'object' && version.by === by;
 }
 
-function after(change: Change, n: number, query: HistoryQuery | undefined, answer: HistoryAnswer): HistoryAnswer {
+function after(change: Change, n: number, query: HistoryQuery, answer: HistoryAnswer): HistoryAnswer {
   switch (change.do) {
     case 'unpin':
       return answer;
     case 'enable':
-      return query && 'resourceId' in query && query.resourceId === change.resourceId
+      return 'resourceId' in query && query.resourceId === change.resourceId
         ? withVersion({ ...change.row, enabled: true }, query, answer)
         : answer;
     case 'find-version': {
@@ -90,14 +95,10 @@ function after(change: Change, n: number, query: HistoryQuery | undefined, answe
         checkOrder: Number.MAX_SAFE_INTEGER,
         enabled: true,
       };
-      return query && 'resourceId' in query && query.resourceId === change.resourceId
-        ? withVersion(row, query, answer)
-        : answer;
+      return 'resourceId' in query && query.resourceId === change.resourceId ? withVersion(row, query, answer) : answer;
     }
     case 'pass':
-      return query && 'jobId' in query && query.jobId === change.jobId
-        ? withBuild(change.versions, n, query, answer)
-        : answer;
+      return 'jobId' in query && query.jobId === change.jobId ? withBuild(change.versions, n, query, answer) : answer;
   }
 }
 

@@ -1,5 +1,6 @@
 import {
   comparePlaces,
+  isAhead,
   type BuildsQuery,
   type HistoryAnswer,
   type HistoryQuery,
@@ -83,10 +84,6 @@ function pageIn(window: JobWindow, query: BuildsQuery): Partly | Answered {
     query: { ...query, after: after !== null && comparePlaces(after, start) < 0 ? after : start },
     complete: same,
   };
-}
-
-function isAhead(query: HistoryQuery): boolean {
-  return (query.kind === 'versions' || query.kind === 'passed') && query.isAhead;
 }
 
 function same(answer: HistoryAnswer): HistoryAnswer {

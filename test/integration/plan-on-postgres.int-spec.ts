@@ -10,6 +10,7 @@ import {
   runOn,
   World,
   type InputsExplanation,
+  type WorldBuild,
 } from '../../src/planner/index.js';
 import { EffectiveSetCache } from '../../src/scheduling/effective-set-cache.js';
 import { explainRequest } from '../../src/scheduling/explain-inputs.js';
@@ -17,8 +18,8 @@ import { askPostgres, planOnPostgres } from '../../src/scheduling/plan-on-postgr
 import { planWorld } from '../support/compare-with-oracle.js';
 import { randomWorld } from '../support/random-worlds.js';
 import { StoredWorld } from '../support/stored-world.js';
-import type { BuildId } from '../../src/model/index.js';
-import { readRecordedInputs } from '../../src/persistence/index.js';
+import type { BuildId, Digest, JobId, ResourceId } from '../../src/model/index.js';
+import { readRecordedInputs, type Queryable } from '../../src/persistence/index.js';
 import { createTestDb, type TestDb } from '../support/test-db.js';
 import { rules } from '../scenarios/planner/rules.js';
 
@@ -161,6 +162,51 @@ describe('the cache of effective sets', () => {
       expect(stored.inOwnIds(await planOnPostgres(t.db, stored.request, { cache }))).toEqual(planWorld(world));
       expect(stored.inOwnIds(await planOnPostgres(old, stored.request, { cache }))).toEqual(planWorld(before));
     }, 'REPEATABLE READ');
+  });
+
+  it('asks the tables nothing about later candidates while the first one may do', async () => {
+    const [git, unit, lint, deploy] = [1 as ResourceId, 11 as JobId, 12 as JobId, 13 as JobId];
+    const digests = ['a', 'b', 'c'].map((letter) => letter.repeat(64) as Digest);
+    const [a, b, c] = digests as [Digest, Digest, Digest];
+    const held = [
+      [unit, a],
+      [lint, a],
+      [unit, b],
+      [lint, b],
+      [unit, c],
+      [lint, c],
+      [lint, c],
+    ] as const;
+    const builds = held.map(([jobId, digest], i): WorldBuild => ({
+      id: (i + 1) as BuildId,
+      jobId,
+      status: 'succeeded',
+      rerunOf: null,
+      outputs: [{ resourceId: git, digest }],
+      inputs: [],
+      pipes: [],
+    }));
+    const versions = digests.map((digest, i) => ({ digest, version: { ref: digest }, checkOrder: i + 1 }));
+    const passed = { all: [{ job: unit }, { job: lint }] };
+    const world = {
+      resources: [{ id: git, versions, disabled: new Set<Digest>() }],
+      builds,
+      request: {
+        jobId: deploy,
+        inputs: [{ name: 'git', resourceId: git, trigger: true, passed, version: 'latest' as const }],
+      },
+    };
+    const stored = await t.db.tx((tx) => StoredWorld.write(tx, world));
+    let asked = 0;
+    const counting = {
+      query: <Row>(...query: Parameters<Queryable['query']>): Promise<Row[]> => (asked++, t.db.query<Row>(...query)),
+    };
+    // The windows hold two builds of each job: of unit c and b, of lint c twice.
+    const cache = new EffectiveSetCache(PLENTY, SMALL);
+    const plan = await planOnPostgres(counting, stored.request, { cache });
+    expect(stored.inOwnIds(plan)).toEqual(planWorld(world));
+    expect(plan.inputs[0]).toMatchObject({ version: { ref: c } });
+    expect(asked).toBe(2);
   });
 
   it('keeps no more than its bound, and plans the same with less', async () => {

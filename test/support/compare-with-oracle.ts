@@ -1,5 +1,5 @@
-import type { HistoryAnswer, HistoryQuery } from '../../src/model/index.js';
-import { isResolved, planInputs, runOn, World, type InputPlan } from '../../src/planner/index.js';
+import { isAhead } from '../../src/model/index.js';
+import { isResolved, planInputs, runOn, World, type History, type InputPlan } from '../../src/planner/index.js';
 import { oracle, type OracleAnswer } from './planner-oracle.js';
 import type { RandomWorld } from './random-worlds.js';
 
@@ -15,16 +15,16 @@ export function inOraclesWords(plan: InputPlan): OracleAnswer {
 }
 
 /** @param answersAhead whether to answer a question that is asked ahead; by default in every other world */
-export function planWorld(
-  { resources, builds, request }: RandomWorld,
+export function historyOf(
+  { resources, builds }: Pick<RandomWorld, 'resources' | 'builds'>,
   answersAhead = (): boolean => builds.length % 2 === 0,
-): InputPlan {
+): History {
   const world = new World(resources, builds);
-  const answer = (query: HistoryQuery): HistoryAnswer => {
-    const isAhead = (query.kind === 'versions' || query.kind === 'passed') && query.isAhead;
-    return isAhead && !answersAhead() ? null : world.answer(query);
-  };
-  return runOn({ answer }, planInputs(request));
+  return { answer: (query) => (isAhead(query) && !answersAhead() ? null : world.answer(query)) };
+}
+
+export function planWorld(world: RandomWorld, answersAhead?: () => boolean): InputPlan {
+  return runOn(historyOf(world, answersAhead), planInputs(world.request));
 }
 
 /** @returns what differs, or undefined when planner and oracle agree. */

@@ -177,13 +177,15 @@ const LAST_USE = `select (
     order by coalesce(b.rerun_of, b.id) desc, b.id desc limit 1
   ) own`;
 
-/** `offset 0` keeps the index of a job's builds out of it, which would be read as far as history goes. */
+/**
+ * The effective sets that hold all these keys, found by the index of versions alone: `offset 0` keeps the index of a job's
+ * builds out of it, which would be read as far as history goes. Keys may meet by chance: compare the versions, too.
+ */
+const holding = (keys: string): string =>
+  `(select e.* from effective_sets e where effective_keys(e.job_id, e.versions) @> ${keys} offset 0) e`;
+
 const PASSED = `select json_agg(exists (
-      select from (
-        select e.job_id, e.versions from effective_sets e
-        where effective_keys(e.job_id, e.versions) @> array[effective_key(${JOB}, pair ->> 'resourceId', pair ->> 'digest')]
-        offset 0
-      ) e
+      select from ${holding(`array[effective_key(${JOB}, pair ->> 'resourceId', pair ->> 'digest')]`)}
       where e.job_id = ${JOB} and e.versions -> (pair ->> 'resourceId') ? (pair ->> 'digest')
     ) order by place)
   from jsonb_array_elements(q -> 'versions') with ordinality as pairs(pair, place)`;
@@ -225,11 +227,9 @@ function pageOfBuilds(direction: 'asc' | 'desc'): string {
       select * from near
       union all
       (select e.place, e.build_id, e.versions
-       from (select e.* from effective_sets e
-             where effective_keys(e.job_id, e.versions) @> array(
-               select effective_key(${JOB}, resource, digest)
-               from jsonb_each(bounds.holds) as held(resource, digests), jsonb_array_elements_text(digests) as digest)
-             offset 0) e
+       from ${holding(`array(
+         select effective_key(${JOB}, resource, digest)
+         from jsonb_each(bounds.holds) as held(resource, digests), jsonb_array_elements_text(digests) as digest)`)}
        where not bounds.takes_all
          and (select count(*) from nearest) = ${WINDOW} and (select count(*) from near) < bounds.wanted
          and ${inRange} and e.versions @> bounds.holds
