@@ -80,7 +80,7 @@ async function execInRunning(docker: Docker, info: Docker.ContainerInspectInfo, 
     exitCode,
     resize,
     close: async () => {
-      await killMarked(container, mark).catch(() => undefined);
+      await killMarked(container, mark).catch(() => undefined); // with its container the session is over, too
       stream.destroy();
     },
   });
