@@ -54,6 +54,12 @@ export class ContainerStarter {
       const info = await container.inspect();
       if (stateOf(handle, info).phase !== 'pending') return false;
       files = info.Config.Labels[LABELS.files] === 'shared' ? 'shared' : 'sent';
+      if (await isOfThisLife(this.docker, info)) {
+        // A start that was broken off would have Docker write all output once more for each time it is tried again.
+        await container.remove({ force: true, v: true });
+        files = await this.create(spec, name, mounts, runs);
+        if (files === 'known') throw new Error(`the container of step ${handle} was made by somebody else meanwhile`);
+      }
     }
     if (files === 'shared') await this.folders.fill(container, name, handle, mounts);
     else await fillContainer(container, handle, mounts, this.artifacts);
@@ -101,4 +107,22 @@ async function sendInput(container: Docker.Container, input: Uint8Array): Promis
   connection.on('error', () => undefined); // a step need not read its input
   connection.resume();
   connection.end(Buffer.from(input));
+}
+
+/** How long a daemon may take to make a container, in seconds. */
+const MAKING = 60;
+
+/**
+ * Whether the daemon has been up since it made the container: then nothing of it runs that the daemon does not know of. It
+ * may say no when it has forgotten: it keeps its last 256 events.
+ */
+async function isOfThisLife(docker: Docker, { Id, Created }: Docker.ContainerInspectInfo): Promise<boolean> {
+  const since = Date.parse(Created) / 1000;
+  const events = (await docker.getEvents({
+    since,
+    until: Math.min(since + MAKING, Date.now() / 1000),
+    filters: { container: [Id], event: ['create'] },
+  })) as unknown as AsyncIterable<Buffer>;
+  for await (const bytes of events) if (bytes.length > 0) return true;
+  return false;
 }

@@ -3,16 +3,28 @@ import type { StepState } from '../port.js';
 
 const SIGNALS: Readonly<Record<number, string>> = { 130: 'INT', 137: 'KILL', 143: 'TERM' };
 
+/** How Docker writes a moment that has not come. */
+const NEVER = '0001-01-01T00:00:00Z';
+
+/**
+ * True when the daemon was killed while it started the container, which ran all the same: its successor does not hear of its
+ * end and takes it for running until it is killed.
+ */
+export function isForgotten({ State }: Docker.ContainerInspectInfo): boolean {
+  return State.Running && State.StartedAt === NEVER;
+}
+
 /** A container as a step. The init process in it tells a signal as 128 + its number. */
-export function stateOf(handle: string, { State, HostConfig }: Docker.ContainerInspectInfo): StepState {
-  const { Status, ExitCode, Error: refusal, OOMKilled } = State;
+export function stateOf(handle: string, info: Docker.ContainerInspectInfo): StepState {
+  const { State, HostConfig } = info;
+  const { Status, ExitCode, Error: refusal, OOMKilled, FinishedAt } = State;
+  const halfStarted = { handle, phase: 'lost', reason: 'the daemon was restarted while it was being started' } as const;
+  if (isForgotten(info)) return halfStarted;
   switch (Status) {
     case 'created':
+      // A daemon that was killed has begun to start it: it may have run, or has.
+      if (FinishedAt !== NEVER || /^(task \w+: already exists|id already in use)/.test(refusal)) return halfStarted;
       if (refusal === '') return { handle, phase: 'pending' };
-      // A daemon that was killed has begun to start it: it may have run.
-      if (/^task \w+: already exists/.test(refusal)) {
-        return { handle, phase: 'lost', reason: 'the daemon was restarted while it was being started' };
-      }
       return { handle, phase: 'exited', reason: reasonOf(refusal), exit: { code: ExitCode === 0 ? 128 : ExitCode } };
     case 'exited': {
       const signal = SIGNALS[ExitCode];

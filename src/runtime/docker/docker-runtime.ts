@@ -18,7 +18,7 @@ import type {
 } from '../port.js';
 import { containerName } from './container-options.js';
 import { ContainerStarter } from './container-starter.js';
-import { explainExit, stateOf } from './container-state.js';
+import { explainExit, isForgotten, stateOf } from './container-state.js';
 import { askPatiently, hasStatus, isUnreachable } from './daemon.js';
 import { execInContainer, hasStandIns, removeStandIns } from './exec.js';
 import { outputOf, resultOf } from './container-output.js';
@@ -156,7 +156,7 @@ export class DockerRuntime implements Runtime {
 
   async signal(handle: Handle, signal: 'INT' | 'TERM' | 'KILL'): Promise<void> {
     const info = await this.find(handle);
-    if (info === undefined || stateOf(handle, info).phase !== 'running') return;
+    if (info === undefined || !info.State.Running) return;
     if (signal !== 'KILL') await this.untilCommandRuns(handle);
     try {
       await this.container(handle).kill({ signal: `SIG${signal}` });
@@ -265,7 +265,11 @@ export class DockerRuntime implements Runtime {
   }
 
   private async look(handle: Handle): Promise<StepState> {
-    const info = await this.find(handle);
+    let info = await this.find(handle);
+    if (info !== undefined && isForgotten(info)) {
+      await this.signal(handle, 'KILL');
+      info = await this.find(handle);
+    }
     if (info === undefined) return { handle, phase: 'absent' };
     return explainExit(this.docker, stateOf(handle, info), info);
   }
