@@ -15,6 +15,9 @@ import { emptyVolumes, fillContainer } from './transfer.js';
  * to the daemon that is not asked makes every step faster.
  */
 export class ContainerStarter {
+  /** Names of containers that this server has made and not yet asked to start. */
+  private readonly untouched = new Set<string>();
+
   constructor(
     private readonly docker: Docker,
     private readonly artifacts: DirectoryArtifactStore,
@@ -31,6 +34,7 @@ export class ContainerStarter {
     const container = this.docker.getContainer(name);
     if (!(await this.prepare(spec, name, 'once'))) return;
     if (spec.stdin !== undefined) await sendInput(container, spec.stdin);
+    this.untouched.delete(name);
     try {
       await container.start();
     } catch (error) {
@@ -54,15 +58,31 @@ export class ContainerStarter {
       const info = await container.inspect();
       if (stateOf(handle, info).phase !== 'pending') return false;
       files = info.Config.Labels[LABELS.files] === 'shared' ? 'shared' : 'sent';
-      if (await isOfThisLife(this.docker, info)) {
-        // A start that was broken off would have Docker write all output once more for each time it is tried again.
-        await container.remove({ force: true, v: true });
+      if (runs === 'once' && !this.untouched.has(name)) {
+        if (!(await this.removeUnstarted(container, info))) return false;
         files = await this.create(spec, name, mounts, runs);
         if (files === 'known') throw new Error(`the container of step ${handle} was made by somebody else meanwhile`);
       }
     }
     if (files === 'shared') await this.folders.fill(container, name, handle, mounts);
     else await fillContainer(container, handle, mounts, this.artifacts);
+    return true;
+  }
+
+  /**
+   * A server that was killed may have asked to start it. Docker does so when it gets to it, and once more when it is asked
+   * once more and the first run is over: so nobody else may ask. What is removed is not started any more.
+   * @returns whether it is gone; if not, it runs or has run
+   */
+  private async removeUnstarted(container: Docker.Container, info: Docker.ContainerInspectInfo): Promise<boolean> {
+    if (!(await isOfThisLife(this.docker, info)))
+      throw new Error('it may have run: the daemon was restarted, or has forgotten much, since it was to be started');
+    try {
+      await container.remove({ v: true });
+    } catch (error) {
+      if (hasStatus(error, 409)) return false;
+      if (!hasStatus(error, 404)) throw error;
+    }
     return true;
   }
 
@@ -83,6 +103,7 @@ export class ContainerStarter {
     for (let tries = 1; ; tries++) {
       try {
         await this.docker.createContainer(options);
+        if (runs === 'once') this.untouched.add(name);
         return volumes.files;
       } catch (error) {
         if (hasStatus(error, 409)) return 'known';
@@ -118,9 +139,10 @@ const MAKING = 60;
  */
 async function isOfThisLife(docker: Docker, { Id, Created }: Docker.ContainerInspectInfo): Promise<boolean> {
   const since = Date.parse(Created) / 1000;
+  const { SystemTime } = (await docker.info()) as { SystemTime: string };
   const events = (await docker.getEvents({
     since,
-    until: Math.min(since + MAKING, Date.now() / 1000),
+    until: Math.min(since + MAKING, Date.parse(SystemTime) / 1000),
     filters: { container: [Id], event: ['create'] },
   })) as unknown as AsyncIterable<Buffer>;
   for await (const bytes of events) if (bytes.length > 0) return true;
