@@ -2,6 +2,7 @@ import type Docker from 'dockerode';
 import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-store.js';
 import type { StepSpec } from '../port.js';
 import { containerOptions, placeMounts, type PlacedMount, type StepVolumes } from './container-options.js';
+import { hasCode } from '../files.js';
 import { stateOf } from './container-state.js';
 import { hasStatus } from './daemon.js';
 import { fetchImage, nameImage } from './images.js';
@@ -40,6 +41,7 @@ export class ContainerStarter {
     } catch (error) {
       // 304: it runs already. What Docker refuses to run has ended, and its container tells why.
       if (hasStatus(error, 304)) return;
+      if (hasCode(error, 'ECONNREFUSED', 'ENOENT')) this.untouched.add(name); // nobody heard it
       if (stateOf(handle, await container.inspect()).phase === 'pending') throw error;
     }
   }
