@@ -1,8 +1,8 @@
 import type Docker from 'dockerode';
 import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-store.js';
+import { hasCode } from '../files.js';
 import type { StepSpec } from '../port.js';
 import { containerOptions, placeMounts, type PlacedMount, type StepVolumes } from './container-options.js';
-import { hasCode } from '../files.js';
 import { stateOf } from './container-state.js';
 import { hasStatus } from './daemon.js';
 import { fetchImage, nameImage } from './images.js';
