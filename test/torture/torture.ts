@@ -3,7 +3,7 @@
  * `npm run test:torture -- --kills 50 --seed 7`. The seed fixes the moments; what the server does in between is real.
  * With `--runtime docker` steps run on a daemon of our own, and containers and the daemon are killed as well.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -29,6 +29,7 @@ const between = (low: number, high: number): number => Math.round(low + random()
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 const base = mkdtempSync(path.join(os.tmpdir(), 'weir-torture-'));
+chmodSync(base, 0o711); // as root, PostgreSQL runs as another user, and is to be removed with the rest
 const ledger = path.join(base, 'ledger');
 const postgres = await startEmbeddedPostgres(path.join(base, 'pg'));
 const repository = await GitRepository.create(path.join(base, 'app'));
