@@ -159,7 +159,7 @@ describe('the event log', () => {
     await world.db.tx(async (tx) => {
       await tx.query(`insert into build_events (build_id, seq, event, data) values ($1, 2, 'log', '{}')`, [id]);
       removal = world.db.query(`delete from build_events where build_id = $1 and seq = 1`, [id]);
-      removal.catch(() => undefined);
+      removal.catch(() => undefined); // looked at below
       await setTimeout(50);
     });
     await expect(removal).rejects.toMatchObject({ constraint: 'event_sequences_have_no_gap' });

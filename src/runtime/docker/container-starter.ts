@@ -3,7 +3,7 @@ import type { DirectoryArtifactStore } from '../artifacts/directory-artifact-sto
 import { hasCode } from '../files.js';
 import type { StepSpec } from '../port.js';
 import { containerOptions, placeMounts, type PlacedMount, type StepVolumes } from './container-options.js';
-import { stateOf } from './container-state.js';
+import { isOfThisLife, stateOf } from './container-state.js';
 import { hasStatus } from './daemon.js';
 import { fetchImage, nameImage } from './images.js';
 import { LABELS } from './labels.js';
@@ -130,23 +130,4 @@ async function sendInput(container: Docker.Container, input: Uint8Array): Promis
   connection.on('error', () => undefined); // a step need not read its input
   connection.resume();
   connection.end(Buffer.from(input));
-}
-
-/** How long a daemon may take to make a container, in seconds. */
-const MAKING = 60;
-
-/**
- * Whether the daemon has been up since it made the container: then nothing of it runs that the daemon does not know of. It
- * may say no when it has forgotten: it keeps its last 256 events.
- */
-async function isOfThisLife(docker: Docker, { Id, Created }: Docker.ContainerInspectInfo): Promise<boolean> {
-  const since = Date.parse(Created) / 1000;
-  const { SystemTime } = (await docker.info()) as { SystemTime: string };
-  const events = (await docker.getEvents({
-    since,
-    until: Math.min(since + MAKING, Date.parse(SystemTime) / 1000),
-    filters: { container: [Id], event: ['create'] },
-  })) as unknown as AsyncIterable<Buffer>;
-  for await (const bytes of events) if (bytes.length > 0) return true;
-  return false;
 }

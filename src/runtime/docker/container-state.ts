@@ -76,23 +76,48 @@ async function endInEvents(
   docker: Docker,
   { Id, State }: Docker.ContainerInspectInfo,
 ): Promise<'inside' | 'outside' | undefined> {
-  const seconds = (text: string): number => Date.parse(text) / 1000;
-  const events = (await docker.getEvents({
-    since: seconds(State.StartedAt),
-    until: seconds(State.FinishedAt) + EVENT_DELAY,
-    filters: { container: [Id], event: ['kill', 'die'] },
-  })) as unknown as AsyncIterable<Buffer> & { destroy(): void };
   let wasKilled = false;
   let text = '';
-  for await (const bytes of events) {
+  const [since, until] = [secondsOf(State.StartedAt), secondsOf(State.FinishedAt) + EVENT_DELAY];
+  for await (const bytes of eventsOf(docker, Id, ['kill', 'die'], since, until)) {
     text += bytes.toString();
     wasKilled ||= text.includes('"status":"kill"');
-    if (!text.includes('"status":"die"')) continue;
-    events.destroy();
-    return wasKilled ? 'outside' : 'inside';
+    if (text.includes('"status":"die"')) return wasKilled ? 'outside' : 'inside';
   }
   return wasKilled ? 'outside' : undefined;
 }
+
+/** How long a daemon may take to make a container, in seconds. */
+const MAKING = 60;
+
+/**
+ * Whether the daemon has been up since it made the container: then nothing of it runs that the daemon does not know of. It
+ * may say no when it has forgotten: it keeps its last 256 events.
+ */
+export async function isOfThisLife(
+  docker: Docker,
+  { Id, Created }: Pick<Docker.ContainerInspectInfo, 'Id' | 'Created'>,
+): Promise<boolean> {
+  const { SystemTime } = (await docker.info()) as { SystemTime: string };
+  const since = secondsOf(Created);
+  const until = Math.min(since + MAKING, secondsOf(SystemTime));
+  for await (const bytes of eventsOf(docker, Id, ['create'], since, until)) if (bytes.length > 0) return true;
+  return false;
+}
+
+/** What the daemon remembers of a container between two moments, in seconds. */
+async function* eventsOf(
+  docker: Docker,
+  container: string,
+  event: string[],
+  since: number,
+  until: number,
+): AsyncGenerator<Buffer> {
+  const filters = { container: [container], event };
+  yield* (await docker.getEvents({ since, until, filters })) as unknown as AsyncIterable<Buffer>;
+}
+
+const secondsOf = (moment: string): number => Date.parse(moment) / 1000;
 
 /** What the init process said when it could not run the command, in our words; undefined when it said nothing. */
 async function refusalOfInit(docker: Docker, { Id, Config }: Docker.ContainerInspectInfo): Promise<string | undefined> {
